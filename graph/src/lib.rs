@@ -1,0 +1,1 @@
+//! A small tensor IR: ops, builder, inference, verifier, text form, reference interpreter.

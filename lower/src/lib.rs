@@ -1,0 +1,1 @@
+//! Verified lapidary graphs to StableHLO text, with Shardy shardings, per target.
