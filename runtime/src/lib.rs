@@ -1,1 +1,3 @@
 //! Safe PJRT: plugins, clients, buffers, executables.
+
+pub mod plugins;
