@@ -13,6 +13,7 @@ pub mod ids;
 pub mod infer;
 pub mod literal;
 pub mod module;
+pub mod nn;
 pub mod op;
 pub mod scope;
 pub mod types;

@@ -42,16 +42,23 @@ impl Literal {
         ty: TensorType,
         scalars: impl IntoIterator<Item = Scalar>,
     ) -> Result<Self, LiteralSizeError> {
-        let mut bytes = Vec::new();
-        let mut got = 0;
-        for scalar in scalars {
-            element::push(ty.dtype, scalar, &mut bytes);
-            got += 1;
-        }
+        let Self { ty: vector, bytes } = Self::vector(ty.dtype, scalars);
+        let got = vector.num_elements();
         if got != ty.num_elements() {
             return Err(LiteralSizeError { expected: ty.num_elements(), got, unit: "elements", ty });
         }
-        Ok(Self { ty, bytes: bytes.into() })
+        Ok(Self { ty, bytes })
+    }
+
+    /// A vector of as many elements as there are scalars, each converted to `dtype`.
+    pub fn vector(dtype: DType, scalars: impl IntoIterator<Item = Scalar>) -> Self {
+        let mut bytes = Vec::new();
+        let mut len = 0;
+        for scalar in scalars {
+            element::push(dtype, scalar, &mut bytes);
+            len += 1;
+        }
+        Self { ty: TensorType::new(dtype, [len]), bytes: bytes.into() }
     }
 
     /// A scalar converted to `dtype`.

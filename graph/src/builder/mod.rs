@@ -164,13 +164,21 @@ impl<'m> FunctionBuilder<'m> {
     /// Applies an op with exactly one result.
     fn one(&mut self, op: Op, operands: &[ValueId]) -> Result<ValueId, BuildError> {
         let name = op.name();
-        match self.push(op, operands)?.as_slice() {
-            [value] => Ok(*value),
-            results => {
-                let got = results.len();
-                Err(self.error(name, Vec::new(), InferError::ResultCount { expected: 1, got }))
-            }
-        }
+        let results = self.push(op, operands)?;
+        self.nth(name, &results, 0)
+    }
+
+    /// The `index`-th of an op's results.
+    pub(crate) fn nth(
+        &self,
+        op: &'static str,
+        results: &[ValueId],
+        index: usize,
+    ) -> Result<ValueId, BuildError> {
+        results.get(index).copied().ok_or_else(|| {
+            let source = InferError::ResultCount { expected: index + 1, got: results.len() };
+            self.error(op, Vec::new(), source)
+        })
     }
 
     /// An error at the current model path.

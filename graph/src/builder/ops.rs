@@ -318,20 +318,25 @@ impl FunctionBuilder<'_> {
         self.push(Op::OptimizationBarrier, operands)
     }
 
-    /// A named composition of `operands`, whose meaning `decompose` builds as a function of its own.
-    pub fn composite(
+    /// A named composition of `operands` with one result, whose meaning `decompose` builds as a function
+    /// of its own.
+    pub fn composite<const N: usize>(
         &mut self,
         name: &str,
         attributes: Attributes,
-        operands: &[ValueId],
-        decompose: impl FnOnce(&mut FunctionBuilder<'_>, &[ValueId]) -> Result<Vec<ValueId>, BuildError>,
-    ) -> Result<Vec<ValueId>, BuildError> {
+        operands: [ValueId; N],
+        decompose: impl FnOnce(&mut FunctionBuilder<'_>, [ValueId; N]) -> Built,
+    ) -> Built {
         let types = operands.iter().map(|&v| self.ty(v)).collect::<Result<Vec<_>, _>>()?;
         let decomposition = self.nested(name, |b| {
-            let params: Vec<ValueId> = types.into_iter().map(|ty| b.param("", ty)).collect();
-            decompose(b, &params)
+            for ty in types {
+                b.param("", ty);
+            }
+            // A function's first values are its parameters.
+            let params = std::array::from_fn(ValueId::new);
+            Ok(vec![decompose(b, params)?])
         })?;
-        self.push(Op::Composite { name: name.to_string(), attributes, decomposition }, operands)
+        self.one(Op::Composite { name: name.to_string(), attributes, decomposition }, &operands)
     }
 
     /// Identity that says how the value is to be laid out over a mesh.

@@ -1,0 +1,104 @@
+//! The KV cache: one ring buffer a layer and row, written before it is read.
+//!
+//! A buffer of `len` slots holds position `p` in slot `p mod len`. A layer that attends to everything has
+//! as many slots as the context, so it never wraps; a layer with a window needs only the window.
+
+use crate::op::{Comparison, ScatterDims};
+use crate::{BuildError, DType, FuncId, FunctionBuilder, TensorType, ValueId};
+
+/// Where the tokens of a step go: computed once for all layers whose caches have the same length.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheWrite {
+    /// Slot of each token, `[batch, seq]` s32; `len` (out of range, so dropped) for padding and for
+    /// tokens that later tokens of the same step overwrite.
+    pub slots: ValueId,
+}
+
+/// Slots for `seq` tokens of each row that start at `start` `[batch]`, of which the first `count`
+/// `[batch]` are real, in buffers of `len` slots.
+///
+/// # Errors
+/// If `start` and `count` are not s32 vectors of one length.
+pub fn cache_slots(
+    b: &mut FunctionBuilder<'_>,
+    start: ValueId,
+    count: ValueId,
+    seq: usize,
+    len: usize,
+) -> Result<CacheWrite, BuildError> {
+    let batch = b.ty(start)?.num_elements();
+    let ty = TensorType::new(DType::S32, [batch, seq]);
+    let offset = b.iota(ty.clone(), 1)?;
+    let start = b.broadcast(start, &ty.dims, &[0])?;
+    let count = b.broadcast(count, &ty.dims, &[0])?;
+    let position = b.add(start, offset)?;
+    let len_splat = b.splat(len as f64, &ty)?;
+    let slot = b.rem(position, len_splat)?;
+
+    let real = b.compare(Comparison::Lt, offset, count)?;
+    let first_kept = b.sub(count, len_splat)?;
+    let kept = b.compare(Comparison::Ge, offset, first_kept)?;
+    let written = b.and(real, kept)?;
+    Ok(CacheWrite { slots: b.select(written, slot, len_splat)? })
+}
+
+/// The position that each slot holds once rows have `end` `[batch]` tokens in all: `[batch, len]` s32,
+/// negative where a slot holds nothing yet.
+///
+/// Slot `s` holds the last position below `end` that is congruent to `s` modulo `len`.
+///
+/// # Errors
+/// If `end` is not an s32 vector.
+pub fn cache_positions(b: &mut FunctionBuilder<'_>, end: ValueId, len: usize) -> Result<ValueId, BuildError> {
+    let batch = b.ty(end)?.num_elements();
+    let ty = TensorType::new(DType::S32, [batch, len]);
+    let slot = b.iota(ty.clone(), 1)?;
+    let one = b.splat(1.0, &ty)?;
+    let end = b.broadcast(end, &ty.dims, &[0])?;
+    let last = b.sub(end, one)?;
+    // `last - slot` can be negative by up to `len`, and `remainder` takes the dividend's sign.
+    let distance = b.sub(last, slot)?;
+    let len_splat = b.splat(len as f64, &ty)?;
+    let distance = b.add(distance, len_splat)?;
+    let age = b.rem(distance, len_splat)?;
+    b.sub(last, age)
+}
+
+/// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,
+/// head_dim]` written into their slots.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn cache_write(
+    b: &mut FunctionBuilder<'_>,
+    cache: ValueId,
+    update: ValueId,
+    write: CacheWrite,
+) -> Result<ValueId, BuildError> {
+    let cache_ty = b.ty(cache)?;
+    let update = b.convert(update, cache_ty.dtype)?;
+    let body = b.overwrite(cache_ty.dtype)?;
+    let dims = ScatterDims {
+        update_window_dims: vec![2, 3],
+        inserted_window_dims: vec![2],
+        input_batching_dims: vec![0],
+        scatter_indices_batching_dims: vec![0],
+        scatter_dims_to_operand_dims: vec![2],
+        index_vector_dim: 2,
+    };
+    b.scatter(cache, write.slots, update, dims, false, body)
+}
+
+impl FunctionBuilder<'_> {
+    /// The scatter body that replaces the old element, made once a module.
+    fn overwrite(&mut self, dtype: DType) -> Result<FuncId, BuildError> {
+        let name = format!("overwrite.{dtype}");
+        if let Some(existing) = self.module().find(&name) {
+            return Ok(existing);
+        }
+        self.nested(&name, |b| {
+            b.param("old", TensorType::scalar(dtype));
+            Ok(vec![b.param("new", TensorType::scalar(dtype))])
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! Neural-network compositions, written on the builder and made of primitive ops only.
+//!
+//! What some target may have a better kernel for is a composite: [`linear`] and [`attention`].
+
+mod activation;
+mod attention;
+mod cache;
+mod embed;
+mod linear;
+mod norm;
+mod rope;
+mod sampling;
+
+pub use activation::{geglu, gelu_tanh, softcap};
+pub use attention::{Attention, AttentionMask, KeyValues, attention};
+pub use cache::{CacheWrite, cache_positions, cache_slots, cache_write};
+pub use embed::{embed, scale};
+pub use linear::linear;
+pub use norm::rms_norm;
+pub use rope::{RopeTables, rope, rope_tables};
+pub use sampling::{argmax, log_softmax, softmax, take_last, top_k};

@@ -1,0 +1,115 @@
+//! Pieces of sampling and scoring: softmax, log-softmax, argmax, top-k.
+
+use crate::op::{BinaryKind, Comparison, GatherDims};
+use crate::{BuildError, DType, FunctionBuilder, Literal, Op, TensorType, ValueId};
+
+/// Softmax along `dim`, in `x`'s own dtype; the maximum is subtracted first, so nothing overflows.
+///
+/// # Errors
+/// If `x` is not a float tensor or has no dimension `dim`.
+pub fn softmax(b: &mut FunctionBuilder<'_>, x: ValueId, dim: usize) -> Result<ValueId, BuildError> {
+    let shifted = minus_max(b, x, dim)?;
+    let exp = b.exp(shifted)?;
+    let sum = reduce_keeping(b, exp, dim, BinaryKind::Add, 0.0)?;
+    b.div(exp, sum)
+}
+
+/// Logarithm of the softmax along `dim`, computed without leaving the logarithms.
+///
+/// # Errors
+/// If `x` is not a float tensor or has no dimension `dim`.
+pub fn log_softmax(b: &mut FunctionBuilder<'_>, x: ValueId, dim: usize) -> Result<ValueId, BuildError> {
+    let shifted = minus_max(b, x, dim)?;
+    let exp = b.exp(shifted)?;
+    let sum = reduce_keeping(b, exp, dim, BinaryKind::Add, 0.0)?;
+    let log_sum = b.log(sum)?;
+    b.sub(shifted, log_sum)
+}
+
+/// Index of the greatest element of `x` `[..., n]` along the last dimension, `[...]` s32; the first of
+/// equal ones.
+///
+/// # Errors
+/// If `x` is a scalar or not a float tensor.
+pub fn argmax(b: &mut FunctionBuilder<'_>, x: ValueId) -> Result<ValueId, BuildError> {
+    let ty = b.ty(x)?;
+    let last = ty.rank().saturating_sub(1);
+    let indices = b.iota(ty.with_dtype(DType::S32), last)?;
+    let body = b.nested("argmax", |b| {
+        let (float, int) = (TensorType::scalar(ty.dtype), TensorType::scalar(DType::S32));
+        let (best, best_at) = (b.param("best", float.clone()), b.param("best_at", int.clone()));
+        let (value, at) = (b.param("value", float), b.param("at", int));
+        let greater = b.compare(Comparison::Gt, value, best)?;
+        let equal = b.compare(Comparison::Eq, value, best)?;
+        let earlier = b.compare(Comparison::Lt, at, best_at)?;
+        let tie = b.and(equal, earlier)?;
+        let wins = b.or(greater, tie)?;
+        Ok(vec![b.select(wins, value, best)?, b.select(wins, at, best_at)?])
+    })?;
+    let lowest = b.constant(Literal::float(ty.dtype, f64::NEG_INFINITY))?;
+    let past_end = b.constant(Literal::int(DType::S32, i64::from(i32::MAX)))?;
+    let results = b.push(Op::Reduce { dims: vec![last], body }, &[x, indices, lowest, past_end])?;
+    b.nth("reduce", &results, 1)
+}
+
+/// The `k` greatest elements of `x` `[..., n]` along the last dimension in descending order, and their
+/// indices (s32); equal elements keep their order, NaN comes first.
+///
+/// # Errors
+/// If `x` is a scalar, or `k` exceeds its last dimension.
+pub fn top_k(b: &mut FunctionBuilder<'_>, x: ValueId, k: usize) -> Result<(ValueId, ValueId), BuildError> {
+    let ty = b.ty(x)?;
+    let last = ty.rank().saturating_sub(1);
+    let indices = b.iota(ty.with_dtype(DType::S32), last)?;
+    let comparator = b.nested("descending", |b| {
+        let (float, int) = (TensorType::scalar(ty.dtype), TensorType::scalar(DType::S32));
+        let (lhs, rhs) = (b.param("a", float.clone()), b.param("b", float));
+        b.param("a_at", int.clone());
+        b.param("b_at", int);
+        let op = Op::Compare { direction: Comparison::Gt, total_order: true };
+        b.push(op, &[lhs, rhs])
+    })?;
+    let sorted = b.sort(&[x, indices], last, true, comparator)?;
+    let (values, order) = (b.nth("sort", &sorted, 0)?, b.nth("sort", &sorted, 1)?);
+    Ok((b.slice_dim(values, last, 0, k)?, b.slice_dim(order, last, 0, k)?))
+}
+
+/// `x[..., index[...]]`: one element of the last dimension for each leading index. `x` is `[rows.., n]`
+/// and `index` `[rows..]` of integers; the result has `index`'s dimensions.
+///
+/// # Errors
+/// If the leading dimensions differ.
+pub fn take_last(b: &mut FunctionBuilder<'_>, x: ValueId, index: ValueId) -> Result<ValueId, BuildError> {
+    let rank = b.ty(index)?.rank();
+    let batching: Vec<usize> = (0..rank).collect();
+    let dims = GatherDims {
+        collapsed_slice_dims: vec![rank],
+        operand_batching_dims: batching.clone(),
+        start_indices_batching_dims: batching,
+        start_index_map: vec![rank],
+        index_vector_dim: rank,
+        ..GatherDims::default()
+    };
+    b.gather(x, index, dims, &vec![1; rank + 1])
+}
+
+fn minus_max(b: &mut FunctionBuilder<'_>, x: ValueId, dim: usize) -> Result<ValueId, BuildError> {
+    let max = reduce_keeping(b, x, dim, BinaryKind::Maximum, f64::NEG_INFINITY)?;
+    b.sub(x, max)
+}
+
+/// Reduces along `dim` and broadcasts the result back to `x`'s dimensions.
+fn reduce_keeping(
+    b: &mut FunctionBuilder<'_>,
+    x: ValueId,
+    dim: usize,
+    kind: BinaryKind,
+    init: f64,
+) -> Result<ValueId, BuildError> {
+    let ty = b.ty(x)?;
+    let init = b.constant(Literal::float(ty.dtype, init))?;
+    let body = b.combiner(kind, ty.dtype)?;
+    let reduced = b.reduce(x, init, &[dim], body)?;
+    let kept: Vec<usize> = (0..ty.rank()).filter(|&d| d != dim).collect();
+    b.broadcast(reduced, &ty.dims, &kept)
+}
