@@ -93,7 +93,7 @@ CASES = (
         final_logit_softcapping=30.0,
         sliding_window=9,
         embedding_std=0.78,
-            sequence_lengths=(1, 9, 10, 33, 101),
+        sequence_lengths=(1, 9, 10, 33, 101),
         greedy_lengths=((2, 24), (37, 24)),
         seed=22,
     ),

@@ -39,7 +39,7 @@ def conversation(*turns: str) -> list[dict[str, str]]:
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(turns)]
 
 
-# Names, messages. Each is rendered with and without the generation prompt.
+# Messages by name. Each is rendered with and without the generation prompt.
 CONVERSATIONS = {
     "one turn": conversation("What is the capital of the country?"),
     "three turns": conversation("Hi", "Hello! What is the question?", "Write a short story."),
@@ -147,7 +147,8 @@ def learn_merges() -> list[tuple[str, str]]:
     learner = Tokenizer(models.BPE())
     learner.normalizer = normalizers.Replace(" ", "▁")
     learner.pre_tokenizer = pre_tokenizers.Split(Regex("▁"), behavior="merged_with_next")
-    learner.train_from_iterator(TRAINING_TEXT, trainers.BpeTrainer(vocab_size=400, min_frequency=2, show_progress=False))
+    trainer = trainers.BpeTrainer(vocab_size=400, min_frequency=2, show_progress=False)
+    learner.train_from_iterator(TRAINING_TEXT, trainer)
     return [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
 
 

@@ -51,7 +51,7 @@ def json_differences(where: str, key: str, ours: object, theirs: object) -> Iter
         for name in ours.keys() - UNCOMPARED_KEYS:
             yield from json_differences(where, name, ours[name], theirs[name])
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for a, b in zip(ours, theirs):
+        for a, b in zip(ours, theirs, strict=True):
             yield from json_differences(where, key, a, b)
     elif isinstance(ours, float) and isinstance(theirs, float):
         if not np.isclose(theirs, ours, rtol=FIGURE_RELATIVE_TOLERANCE.get(key, DEFAULT_RELATIVE_TOLERANCE), atol=0):

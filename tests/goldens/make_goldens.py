@@ -53,7 +53,7 @@ def make_case(case: Case, directory: Path) -> None:
         greedy = [greedy_golden(model, rng, case, *lengths) for lengths in case.greedy_lengths]
 
     tensors = {}
-    for i, (tokens, logits) in enumerate(zip(sequences, expected)):
+    for i, (tokens, logits) in enumerate(zip(sequences, expected, strict=True)):
         tensors[f"tokens.{i}"] = tokens.astype(np.int32)
         tensors[f"logits.{i}"] = logits.astype(np.float32)
         tensors[f"nll.{i}"] = negative_log_likelihood(logits, tokens).astype(np.float32)
