@@ -1,6 +1,10 @@
 //! Gemma 1 and 2: configs, checkpoints, tokenizer, chat, graph programs.
 
+pub mod checkpoint;
 pub mod config;
+pub mod convert;
 pub mod dtype;
 mod json;
+pub mod program;
+pub mod progress;
 pub mod weights;

@@ -18,4 +18,4 @@ pub use embed::{embed, scale};
 pub use linear::linear;
 pub use norm::rms_norm;
 pub use rope::{RopeTables, rope, rope_tables};
-pub use sampling::{argmax, log_softmax, softmax, take_last, top_k};
+pub use sampling::{argmax, log_softmax, softmax, take, top_k};

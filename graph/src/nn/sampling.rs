@@ -74,23 +74,25 @@ pub fn top_k(b: &mut FunctionBuilder<'_>, x: ValueId, k: usize) -> Result<(Value
     Ok((b.slice_dim(values, last, 0, k)?, b.slice_dim(order, last, 0, k)?))
 }
 
-/// `x[..., index[...]]`: one element of the last dimension for each leading index. `x` is `[rows.., n]`
-/// and `index` `[rows..]` of integers; the result has `index`'s dimensions.
+/// `x[r..., index[r...], ...]`: `x` is `[rows.., n, rest..]` and `index` `[rows..]` of integers; the result
+/// is `[rows.., rest..]`. An index out of range is clamped.
 ///
 /// # Errors
-/// If the leading dimensions differ.
-pub fn take_last(b: &mut FunctionBuilder<'_>, x: ValueId, index: ValueId) -> Result<ValueId, BuildError> {
+/// If `index`'s dimensions are not `x`'s leading ones.
+pub fn take(b: &mut FunctionBuilder<'_>, x: ValueId, index: ValueId) -> Result<ValueId, BuildError> {
+    let ty = b.ty(x)?;
     let rank = b.ty(index)?.rank();
     let batching: Vec<usize> = (0..rank).collect();
     let dims = GatherDims {
+        offset_dims: (rank..ty.rank().saturating_sub(1)).collect(),
         collapsed_slice_dims: vec![rank],
         operand_batching_dims: batching.clone(),
         start_indices_batching_dims: batching,
         start_index_map: vec![rank],
         index_vector_dim: rank,
-        ..GatherDims::default()
     };
-    b.gather(x, index, dims, &vec![1; rank + 1])
+    let sizes: Vec<usize> = ty.dims.iter().enumerate().map(|(d, &n)| if d <= rank { 1 } else { n }).collect();
+    b.gather(x, index, dims, &sizes)
 }
 
 fn minus_max(b: &mut FunctionBuilder<'_>, x: ValueId, dim: usize) -> Result<ValueId, BuildError> {

@@ -1,0 +1,27 @@
+//! Gemma as programs: graphs with signatures, one for each phase and size.
+
+mod build;
+mod decoder_layer;
+mod shape;
+mod signature;
+
+pub use build::{Program, build};
+pub use shape::{Phase, ProgramShape, ShapeError};
+pub use signature::{Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind};
+
+/// Why a program could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// The sizes asked for make no program of this model.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// An operation did not apply; a defect of the program builder, told in model terms.
+    #[error("the program of {model} does not build")]
+    Build {
+        /// Which program, such as `gemma2_decode_b1_t1_c512`.
+        model: String,
+        /// The operation.
+        #[source]
+        source: Box<lapidary_graph::BuildError>,
+    },
+}
