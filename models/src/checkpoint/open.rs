@@ -1,0 +1,231 @@
+//! Opening a checkpoint: find the files, read their headers, match their tensors to the config.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{CheckpointError, TensorProblem, TensorProblems};
+use super::source::Source;
+use super::tensor::TensorView;
+use super::{Checkpoint, header, index};
+use crate::config::GemmaConfig;
+use crate::weights::{WeightRole, WeightSpec, weight_specs};
+
+const SINGLE_FILE: &str = "model.safetensors";
+const INDEX_FILE: &str = "model.safetensors.index.json";
+const LM_HEAD: &str = "lm_head.weight";
+
+impl Checkpoint {
+    /// Opens a model directory. Files are mapped, not read, so this takes no longer for a larger model (save
+    /// where a redundant `lm_head.weight` is compared with the embedding).
+    ///
+    /// # Errors
+    /// [`CheckpointError`], which names the file and the tensor.
+    pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
+        let config = GemmaConfig::open(directory)?;
+        let tensors = match weight_files(directory)? {
+            WeightFiles::Single(path) => read_single(Arc::new(map(&path)?))?,
+            WeightFiles::Indexed(index) => read_shards(directory, &index)?,
+        };
+        let tensors = select(directory, &config, tensors)?;
+        Ok(Self::new(directory.to_owned(), config, tensors))
+    }
+
+    /// A checkpoint whose only safetensors file is in memory; `name` stands for its path in messages.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_bytes(config: GemmaConfig, name: &str, bytes: Vec<u8>) -> Result<Self, CheckpointError> {
+        config.validate()?;
+        let path = PathBuf::from(name);
+        let tensors = read_single(Arc::new(Source::memory(name, bytes)))?;
+        let tensors = select(&path, &config, tensors)?;
+        Ok(Self::new(path, config, tensors))
+    }
+}
+
+enum WeightFiles {
+    Single(PathBuf),
+    Indexed(PathBuf),
+}
+
+/// The single file wins over an index, as in transformers; a lone safetensors file of another name will do.
+fn weight_files(directory: &Path) -> Result<WeightFiles, CheckpointError> {
+    let single = directory.join(SINGLE_FILE);
+    let index = directory.join(INDEX_FILE);
+    // A dangling link (a hub cache whose blob was deleted) is there, and shall fail by its name.
+    if single.symlink_metadata().is_ok() {
+        return Ok(WeightFiles::Single(single));
+    }
+    if index.symlink_metadata().is_ok() {
+        return Ok(WeightFiles::Indexed(index));
+    }
+    let names = file_names(directory)
+        .map_err(|source| CheckpointError::Read { path: directory.to_owned(), source })?;
+    let has_extension = |name: &&String, wanted: &[&str]| {
+        let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+        extension.is_some_and(|extension| wanted.contains(&extension))
+    };
+    let mut safetensors = names.iter().filter(|name| has_extension(name, &["safetensors"]));
+    match (safetensors.next(), safetensors.next()) {
+        (Some(only), None) => Ok(WeightFiles::Single(directory.join(only))),
+        _ => {
+            let other = ["safetensors", "bin", "gguf", "h5", "msgpack", "pt", "pth", "npz"];
+            let found = names.iter().filter(|name| has_extension(name, &other)).cloned().collect();
+            Err(CheckpointError::NoWeights { directory: directory.to_owned(), found })
+        }
+    }
+}
+
+fn file_names(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn map(path: &Path) -> Result<Source, CheckpointError> {
+    Source::map(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })
+}
+
+fn read_single(source: Arc<Source>) -> Result<HashMap<String, TensorView>, CheckpointError> {
+    Ok(read_file(&source)?.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect())
+}
+
+fn read_file(source: &Arc<Source>) -> Result<Vec<TensorView>, CheckpointError> {
+    let tensors = header::parse(source.bytes())
+        .map_err(|error| CheckpointError::Header { path: source.path().to_owned(), source: error })?;
+    let view = |tensor: header::HeaderTensor| TensorView {
+        name: tensor.name,
+        dtype: tensor.dtype,
+        dims: tensor.dims,
+        source: Arc::clone(source),
+        range: tensor.range,
+    };
+    Ok(tensors.into_iter().map(view).collect())
+}
+
+/// Reads every shard that the index names, and holds index and shards to each other.
+fn read_shards(directory: &Path, index_path: &Path) -> Result<HashMap<String, TensorView>, CheckpointError> {
+    let text = std::fs::read(index_path)
+        .map_err(|source| CheckpointError::Read { path: index_path.to_owned(), source })?;
+    let shard_of = index::parse(&text)
+        .map_err(|source| CheckpointError::Index { path: index_path.to_owned(), source })?;
+    // Each file once, with the first tensor that is mapped to it.
+    let mut files = BTreeMap::new();
+    for (tensor, file) in &shard_of {
+        files.entry(file).or_insert(tensor);
+    }
+
+    let mut tensors: HashMap<String, TensorView> = HashMap::with_capacity(shard_of.len());
+    let mut problems = Vec::new();
+    for (file, tensor) in files {
+        let path = directory.join(file);
+        let source = Source::map(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => CheckpointError::MissingShard {
+                index: index_path.to_owned(),
+                file: path.clone(),
+                tensor: tensor.clone(),
+            },
+            _ => CheckpointError::Read { path: path.clone(), source },
+        })?;
+        for tensor in read_file(&Arc::new(source))? {
+            let name = tensor.name.clone();
+            match shard_of.get(&name) {
+                None => problems.push(TensorProblem::NotInIndex { name, file: path.clone() }),
+                Some(mapped) if mapped != file => problems.push(TensorProblem::Duplicate {
+                    name,
+                    first: directory.join(mapped),
+                    second: path.clone(),
+                }),
+                Some(_) => {
+                    tensors.insert(name, tensor);
+                }
+            }
+        }
+    }
+    for (name, file) in &shard_of {
+        if !tensors.contains_key(name) {
+            problems.push(TensorProblem::NotInShard { name: name.clone(), file: directory.join(file) });
+        }
+    }
+    no_problems(directory, problems)?;
+    Ok(tensors)
+}
+
+/// The tensors that `config` calls for, in order; an error unless the files hold just these.
+fn select(
+    directory: &Path,
+    config: &GemmaConfig,
+    mut tensors: HashMap<String, TensorView>,
+) -> Result<Vec<TensorView>, CheckpointError> {
+    let specs = weight_specs(config);
+    let mut selected = Vec::with_capacity(specs.len());
+    let mut problems = Vec::new();
+    for spec in specs {
+        match tensors.remove(&spec.name) {
+            None => problems.push(TensorProblem::Missing { name: spec.name, expected: spec.dims }),
+            Some(tensor) if tensor.dims != spec.dims => problems.push(TensorProblem::Shape {
+                name: spec.name,
+                file: tensor.source.path().to_owned(),
+                found: tensor.dims,
+                expected: spec.dims,
+            }),
+            Some(tensor) => selected.push(tensor),
+        }
+    }
+    let head = tensors.remove(LM_HEAD);
+    let mut extra: Vec<_> = tensors.into_values().filter(|tensor| !is_derived(&tensor.name)).collect();
+    extra.sort_by(|a, b| a.name.cmp(&b.name));
+    problems.extend(extra.into_iter().map(|tensor| TensorProblem::Extra {
+        name: tensor.name,
+        found: tensor.dims,
+        file: tensor.source.path().to_owned(),
+    }));
+    no_problems(directory, problems)?;
+    if let Some(head) = head {
+        check_tied(config, &selected, &head)?;
+    }
+    Ok(selected)
+}
+
+fn no_problems(directory: &Path, problems: Vec<TensorProblem>) -> Result<(), CheckpointError> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(CheckpointError::Tensors { directory: directory.to_owned(), problems: TensorProblems(problems) })
+}
+
+/// RoPE frequencies, which early versions of transformers saved although they follow from the config.
+fn is_derived(name: &str) -> bool {
+    name.ends_with("rotary_emb.inv_freq")
+}
+
+/// Some exporters write the tied projection out a second time. That is harmless if it is the same matrix, and
+/// only then: ignoring one that was trained apart would change every logit.
+fn check_tied(
+    config: &GemmaConfig,
+    selected: &[TensorView],
+    head: &TensorView,
+) -> Result<(), CheckpointError> {
+    const BLOCK: usize = 8 << 20;
+    let embedding = WeightSpec::new(config, WeightRole::Embedding, None).name;
+    let tied = selected.iter().find(|tensor| tensor.name == embedding).is_some_and(|embedding| {
+        let blocks = embedding.bytes().chunks(BLOCK).zip(head.bytes().chunks(BLOCK));
+        let same = embedding.dtype == head.dtype
+            && embedding.dims == head.dims
+            && blocks.enumerate().all(|(at, (embedding_block, head_block))| {
+                let same = embedding_block == head_block;
+                for tensor in [embedding, head] {
+                    let start = tensor.range.start + at * BLOCK;
+                    tensor.source.release(start..start + embedding_block.len());
+                }
+                same
+            });
+        same
+    });
+    if tied { Ok(()) } else { Err(CheckpointError::UntiedHead { file: head.source.path().to_owned() }) }
+}
