@@ -243,8 +243,13 @@ impl Search<'_> {
     fn python(&self) -> Vec<Candidate> {
         match python::import_path(self.environment) {
             Ok((interpreter, mut directories)) => {
-                // The import path also names the standard library, where no package is ever installed.
+                let active = self.environment.variable("VIRTUAL_ENV").map(Path::new);
+                // The import path also names the standard library, where no package is ever installed, and
+                // the active virtual environment, which has been looked at.
                 directories.retain(|directory| {
+                    if active.is_some_and(|root| directory.starts_with(root)) {
+                        return false;
+                    }
                     let name = directory.file_name().and_then(OsStr::to_str).unwrap_or_default();
                     matches!(name, "site-packages" | "dist-packages")
                         || directory.join(self.package.library).exists()

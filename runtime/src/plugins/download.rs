@@ -1,6 +1,6 @@
 //! Fetching a wheel with the user's own pip, so that their proxies, mirrors and certificates apply.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -21,8 +21,8 @@ pub(super) fn download(
     mut advance: impl FnMut(u64) -> Result<(), Error>,
 ) -> Result<PathBuf, Error> {
     let pip = Pip::find(environment)?;
-    let [requirements, log, temporary, destination] =
-        ["requirements.txt", "pip.log", "temporary", "wheel"].map(|name| directory.join(name));
+    let [requirements, temporary, destination] =
+        ["requirements.txt", "temporary", "wheel"].map(|name| directory.join(name));
     for made in [&temporary, &destination] {
         fs::create_dir(made).map_err(|source| Error::io("create", made, source))?;
     }
@@ -31,8 +31,6 @@ pub(super) fn download(
         format!("{}=={} --hash=sha256:{}\n", package.name, package.version, wheel.sha256),
     )
     .map_err(|source| Error::io("write", &requirements, source))?;
-    let output = File::create(&log).map_err(|source| Error::io("create", &log, source))?;
-    let errors = output.try_clone().map_err(|source| Error::io("write", &log, source))?;
 
     let mut command = pip.command(environment);
     command
@@ -47,26 +45,23 @@ pub(super) fn download(
         .arg(&destination)
         // Where pip puts the bytes as they arrive. Watching it grow needs no particular version of pip, and
         // what a killed pip leaves is cleared with the rest.
-        .env("TMPDIR", &temporary)
-        .stdout(output)
-        .stderr(errors);
+        .env("TMPDIR", &temporary);
     let mut child =
-        Running::start(&mut command).map_err(|error| Error::io("run", Path::new(&pip.shown()), error))?;
+        Running::start(command).map_err(|error| Error::io("run", Path::new(&pip.shown()), error))?;
     let status = loop {
-        if let Some(status) =
-            child.ended().map_err(|error| Error::io("wait for", Path::new(&pip.shown()), error))?
-        {
-            break status;
+        let ended = child.ended().map_err(|error| Error::io("wait for", Path::new(&pip.shown()), error))?;
+        // Also after the end: Ctrl-C at a terminal reaches pip as well, and that is no failure of pip's.
+        advance(largest_file(directory).min(wheel.bytes))?;
+        match ended {
+            Some(status) => break status,
+            None => thread::sleep(POLL),
         }
-        advance(largest_file(&temporary).min(wheel.bytes))?;
-        thread::sleep(POLL);
     };
     if let Some(file) = only_file(&destination).filter(|_| status.success()) {
-        advance(wheel.bytes)?;
         return Ok(file);
     }
-    let said = fs::read(&log).map_err(|source| Error::io("read", &log, source))?;
-    let said = String::from_utf8_lossy(&said);
+    let [stdout, stderr] = child.output();
+    let said = format!("{stdout}{stderr}");
     Err(match Failure::of(&said) {
         Failure::DiskFull => Error::DiskFull { path: directory.to_owned() },
         Failure::Hash { found } => Error::HashMismatch { wheel: wheel.file, expected: wheel.sha256, found },
@@ -118,7 +113,9 @@ impl Failure {
 }
 
 fn last_lines(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    const RETRYING: &str = "WARNING: Retrying";
+    let mut lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines.dedup_by(|next, line| next.starts_with(RETRYING) && line.starts_with(RETRYING));
     let tail = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
     tail.iter().map(|line| format!("  {line}\n")).collect::<String>().trim_end().to_owned()
 }

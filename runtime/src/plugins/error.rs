@@ -158,6 +158,13 @@ pub enum Error {
     #[error("the installation was cancelled; nothing was installed")]
     Cancelled,
 
+    /// Another process is changing the installed plugins.
+    #[error("cannot remove the {kind} plugin while another process installs one; try again when it is done")]
+    Busy {
+        /// The plugin that was to be removed.
+        kind: PluginKind,
+    },
+
     /// Some other file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

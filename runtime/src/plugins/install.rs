@@ -43,7 +43,7 @@ pub enum Progress {
 pub struct InstallOptions {
     /// Fetch and unpack again even when a sound installation is there.
     pub force: bool,
-    /// Set this to true, from a signal handler or another thread, to stop: pip is killed, everything
+    /// Set this to true, from a signal handler, another thread or the progress callback, to stop: pip is killed, everything
     /// written is removed, and [`install`] returns [`Error::Cancelled`] within a moment.
     pub cancel: Arc<AtomicBool>,
 }
@@ -80,11 +80,9 @@ pub(super) fn install_package(
         },
     )?;
     let mut report = |event| {
-        if options.cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled);
-        }
         progress(event);
-        Ok(())
+        // Afterwards, so that the callback itself may ask to stop.
+        if options.cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     };
     let store = Store::of(environment)?;
     let sound = |store: &Store| store.installed(package).ok().filter(|_| !options.force);
@@ -136,12 +134,15 @@ pub fn installed(environment: &Environment) -> Result<Vec<InstalledPlugin>, Erro
 
 /// Removes every installed version of a plugin and says which there were. Plugins that came from
 /// elsewhere are left alone, and so are processes that have one loaded.
+///
+/// # Errors
+/// [`Error::Busy`] while another process installs a plugin; otherwise what the file system says.
 pub fn remove(environment: &Environment, kind: PluginKind) -> Result<Vec<InstalledPlugin>, Error> {
     let store = Store::of(environment)?;
     if !store.holds(kind) {
         return Ok(Vec::new());
     }
-    let locked = store.lock(|| Ok(()))?;
+    let locked = store.lock(|| Err(Error::Busy { kind }))?;
     let versions = store.versions(Package::pinned(kind));
     locked.remove(kind)?;
     Ok(versions)

@@ -65,7 +65,8 @@ pub(super) fn examine(path: &Path) -> Result<(), Defect> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::fs;
 

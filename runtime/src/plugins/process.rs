@@ -9,52 +9,43 @@ use std::time::{Duration, Instant};
 /// How often a waiting loop looks again: soon enough to feel immediate, seldom enough to cost nothing.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
+/// How long the output of a child that has ended is waited for. It is there already, unless the child has
+/// left children of its own that hold the pipe open.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(2);
+
 /// A running child that is killed when its owner goes away.
-pub(super) struct Running(Child);
+pub(super) struct Running {
+    child: Child,
+    output: [mpsc::Receiver<Vec<u8>>; 2],
+}
 
 impl Running {
-    /// Starts the command.
-    pub(super) fn start(command: &mut Command) -> io::Result<Running> {
-        command.spawn().map(Running)
+    /// Starts the command, whose output is kept in memory.
+    pub(super) fn start(mut command: Command) -> io::Result<Running> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let output = [collect(child.stdout.take()), collect(child.stderr.take())];
+        Ok(Running { child, output })
     }
 
     /// How the child ended, or `None` while it runs.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.0.try_wait()
+        self.child.try_wait()
+    }
+
+    /// What a child that has ended wrote to standard output and to standard error.
+    pub(super) fn output(&self) -> [String; 2] {
+        self.output.each_ref().map(|pipe| {
+            let bytes = pipe.recv_timeout(OUTPUT_LIMIT).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only for a child that has ended and been waited for, which is what we want of it.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Runs a command that should answer at once and returns what it wrote to standard output, or one line
-/// that says why there is no answer.
-pub(super) fn answer(mut command: Command, limit: Duration) -> Result<String, String> {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = Running::start(&mut command).map_err(|error| format!("cannot be started: {error}"))?;
-    let (stdout, stderr) = (collect(child.0.stdout.take()), collect(child.0.stderr.take()));
-    let deadline = Instant::now() + limit;
-    let text = |pipe: mpsc::Receiver<Vec<u8>>| {
-        let bytes = pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    loop {
-        match child.ended() {
-            Ok(Some(status)) if status.success() => return Ok(text(stdout)),
-            Ok(Some(status)) => {
-                let stderr = text(stderr);
-                let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
-                return Err(format!("{status}: {}", last.trim()));
-            }
-            Ok(None) if Instant::now() < deadline => thread::sleep(POLL / 5),
-            Ok(None) => return Err(format!("no answer within {} s", limit.as_secs())),
-            Err(error) => return Err(format!("cannot be waited for: {error}")),
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -72,7 +63,30 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> 
     receiver
 }
 
-#[cfg(all(test, unix))]
+/// Runs a command that should answer at once and returns what it wrote to standard output, or one line
+/// that says why there is no answer.
+pub(super) fn answer(command: Command, limit: Duration) -> Result<String, String> {
+    let mut child = Running::start(command).map_err(|error| format!("cannot be started: {error}"))?;
+    let deadline = Instant::now() + limit;
+    loop {
+        match child.ended() {
+            Ok(Some(status)) => {
+                let [stdout, stderr] = child.output();
+                if status.success() {
+                    return Ok(stdout);
+                }
+                let last = stderr.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
+                return Err(format!("{status}: {}", last.trim()));
+            }
+            Ok(None) if Instant::now() < deadline => thread::sleep(POLL / 5),
+            Ok(None) => return Err(format!("no answer within {} s", limit.as_secs())),
+            Err(error) => return Err(format!("cannot be waited for: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::path::Path;
 
