@@ -43,8 +43,8 @@ pub enum Progress {
 pub struct InstallOptions {
     /// Fetch and unpack again even when a sound installation is there.
     pub force: bool,
-    /// Set this to true, from a signal handler, another thread or the progress callback, to stop: pip is killed, everything
-    /// written is removed, and [`install`] returns [`Error::Cancelled`] within a moment.
+    /// Set this to true to stop, from a signal handler, another thread or the progress callback: pip is
+    /// killed, everything written is removed, and [`install`] returns [`Error::Cancelled`] within a moment.
     pub cancel: Arc<AtomicBool>,
 }
 
