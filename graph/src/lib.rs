@@ -16,6 +16,7 @@ pub mod module;
 pub mod nn;
 pub mod op;
 pub mod scope;
+pub mod text;
 pub mod types;
 
 pub use attrs::{Attr, Attributes, LogicalAxes};
