@@ -140,7 +140,9 @@ pub(super) fn unique_together(
 ) -> Result<(), InferError> {
     unique(attribute, axes)?;
     unique(other, other_axes)?;
-    match axes.iter().find(|axis| other_axes.contains(axis)) {
+    let mut others = other_axes.to_vec();
+    others.sort_unstable();
+    match axes.iter().find(|axis| others.binary_search(axis).is_ok()) {
         Some(&axis) => Err(InferError::SharedAxis { axis, attribute, other }),
         None => Ok(()),
     }

@@ -49,3 +49,98 @@ pub(super) fn dot_general(
 fn result_class(operand: DType) -> DTypeClass {
     if operand.is_float() { DTypeClass::Float } else { DTypeClass::IntegerAtLeast(operand) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{accepts, rejects};
+    use super::*;
+    use crate::Op;
+    use crate::op::Precision;
+
+    fn op(dims: &DotDims, result: DType) -> Op {
+        Op::DotGeneral { dims: dims.clone(), precision: Precision::Default, result }
+    }
+
+    /// `[m, k] x [k, n]`.
+    fn matmul() -> DotDims {
+        DotDims { lhs_contract: vec![1], rhs_contract: vec![0], ..DotDims::default() }
+    }
+
+    /// `[batch, heads, q, d] x [batch, k, heads, d]`.
+    fn attention() -> DotDims {
+        DotDims { lhs_batch: vec![0, 1], rhs_batch: vec![0, 2], lhs_contract: vec![3], rhs_contract: vec![3] }
+    }
+
+    #[test]
+    fn result_is_batch_then_lhs_free_then_rhs_free() {
+        accepts(&op(&matmul(), DType::F32), "f32[2,3] f32[3,4]", "f32[2,4]");
+        accepts(&op(&attention(), DType::F32), "bf16[2,8,5,64] bf16[2,7,8,64]", "f32[2,8,5,7]");
+        accepts(&op(&DotDims::default(), DType::F32), "f32[2] f32[3]", "f32[2,3]");
+    }
+
+    #[test]
+    fn result_dtype_is_of_the_operands_family() {
+        accepts(&op(&matmul(), DType::S32), "s8[2,3] s8[3,4]", "s32[2,4]");
+        accepts(&op(&matmul(), DType::BF16), "f8e4m3fn[2,3] f8e4m3fn[3,4]", "bf16[2,4]");
+        let s8 = "s8[2,3] s8[3,4]";
+        rejects(
+            &op(&matmul(), DType::F32),
+            s8,
+            "`result` has element type f32, expected an integer type of 8 bits or more",
+        );
+        rejects(
+            &op(&matmul(), DType::S4),
+            s8,
+            "`result` has element type s4, expected an integer type of 8 bits or more",
+        );
+        let bf16 = "bf16[2,3] bf16[3,4]";
+        rejects(&op(&matmul(), DType::S32), bf16, "`result` has element type s32, expected a float type");
+        rejects(
+            &op(&matmul(), DType::F32),
+            "bf16[2,3] f32[3,4]",
+            "`rhs` has element type f32, expected bf16 like `lhs`; convert one of them",
+        );
+        rejects(
+            &op(&matmul(), DType::Pred),
+            "pred[2,3] pred[3,4]",
+            "`lhs` has element type pred, expected an integer or float type",
+        );
+    }
+
+    #[test]
+    fn contracted_and_batch_sizes_agree() {
+        rejects(
+            &op(&matmul(), DType::F32),
+            "f32[2,3] f32[4,5]",
+            "axis 0 of `rhs` has size 4, expected 3 like axis 1 of `lhs`",
+        );
+        rejects(
+            &op(&attention(), DType::F32),
+            "bf16[2,8,5,64] bf16[2,7,4,64]",
+            "axis 2 of `rhs` has size 4, expected 8 like axis 1 of `lhs`",
+        );
+    }
+
+    #[test]
+    fn dimension_numbers_are_consistent() {
+        let reject = |dims: DotDims, message: &str| {
+            rejects(&op(&dims, DType::F32), "f32[2,3] f32[3,4]", message);
+        };
+        reject(
+            DotDims { rhs_contract: vec![], ..matmul() },
+            "`rhs_contract` has length 0, expected 1: as many as `lhs_contract`",
+        );
+        reject(
+            DotDims { lhs_batch: vec![1], rhs_batch: vec![1], ..matmul() },
+            "axis 1 is in both `lhs_batch` and `lhs_contract`",
+        );
+        reject(
+            DotDims { lhs_contract: vec![1, 1], rhs_contract: vec![0, 1], ..matmul() },
+            "`lhs_contract` names axis 1 twice",
+        );
+        reject(
+            DotDims { rhs_contract: vec![2], ..matmul() },
+            "axis 2 in `rhs_contract` is out of range: `rhs` has rank 2",
+        );
+    }
+}

@@ -135,7 +135,7 @@ pub enum InferError {
         expected: usize,
     },
     /// Types that must hold equally many elements do not.
-    #[error("{got} has {} elements, {expected} has {}", .got.num_elements(), .expected.num_elements())]
+    #[error("{got} has {} elements, but {expected} has {}", .got.num_elements(), .expected.num_elements())]
     ElementCount {
         /// Type of the operand.
         got: Box<TensorType>,
@@ -196,7 +196,7 @@ pub enum InferError {
         after: usize,
     },
     /// An attribute with the wrong number of entries.
-    #[error("`{attribute}` has {got} entries, expected {expected}, {reason}")]
+    #[error("`{attribute}` has length {got}, expected {expected}: {reason}")]
     AttributeLength {
         /// The attribute.
         attribute: &'static str,
@@ -326,23 +326,26 @@ impl fmt::Display for OperandCount {
     }
 }
 
+/// Types as `(f32[], f32[2])`.
+pub(crate) struct TypeList<'a>(pub(crate) &'a [TensorType]);
+
+impl fmt::Display for TypeList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        for (i, ty) in self.0.iter().enumerate() {
+            write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
+        }
+        f.write_str(")")
+    }
+}
+
 /// A function type as `(f32[], f32[]) -> (f32[])`.
 struct Signature<'a>(&'a FunctionType);
 
 impl fmt::Display for Signature<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        types(f, &self.0.params)?;
-        f.write_str(" -> ")?;
-        types(f, &self.0.results)
+        write!(f, "{} -> {}", TypeList(&self.0.params), TypeList(&self.0.results))
     }
-}
-
-fn types(f: &mut fmt::Formatter<'_>, types: &[TensorType]) -> fmt::Result {
-    f.write_str("(")?;
-    for (i, ty) in types.iter().enumerate() {
-        write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
-    }
-    f.write_str(")")
 }
 
 /// Where two shapes first differ.

@@ -134,3 +134,122 @@ pub(super) fn combine(
         .copied()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{accepts, rejects};
+    use super::*;
+    use crate::Op;
+
+    fn op(dims: &GatherDims, slice_sizes: &[usize]) -> Op {
+        Op::Gather { dims: dims.clone(), slice_sizes: slice_sizes.to_vec(), indices_are_sorted: false }
+    }
+
+    /// Rows of a `[vocab, width]` table by token ids `[batch, seq]`.
+    fn rows() -> GatherDims {
+        GatherDims {
+            offset_dims: vec![2],
+            collapsed_slice_dims: vec![0],
+            start_index_map: vec![0],
+            index_vector_dim: 2,
+            ..GatherDims::default()
+        }
+    }
+
+    /// One element of each row of `[batch, width]` by positions `[batch, picks, 1]`.
+    fn batched() -> GatherDims {
+        GatherDims {
+            collapsed_slice_dims: vec![1],
+            operand_batching_dims: vec![0],
+            start_indices_batching_dims: vec![0],
+            start_index_map: vec![1],
+            index_vector_dim: 2,
+            ..GatherDims::default()
+        }
+    }
+
+    #[test]
+    fn offsets_and_batches_combine_in_the_result() {
+        accepts(&op(&rows(), &[1, 8]), "f32[100,8] s32[2,5]", "f32[2,5,8]");
+        accepts(&op(&rows(), &[1, 3]), "f32[100,8] u32[2,5,1]", "f32[2,5,3]");
+        accepts(&op(&batched(), &[1, 1]), "f32[4,9] s32[4,7,1]", "f32[4,7]");
+        let leading = GatherDims { offset_dims: vec![0], index_vector_dim: 1, ..rows() };
+        accepts(&op(&leading, &[1, 8]), "f32[100,8] s32[5]", "f32[8,5]");
+    }
+
+    #[test]
+    fn dimension_numbers_account_for_the_operand() {
+        let operands = "f32[100,8] s32[2,5]";
+        let reject = |dims: GatherDims, message: &str| rejects(&op(&dims, &[1, 8]), operands, message);
+        reject(
+            GatherDims { collapsed_slice_dims: vec![], ..rows() },
+            "`offset_dims`, `collapsed_slice_dims` and `operand_batching_dims` name 1 axes together, \
+             expected 2, the rank of `operand`",
+        );
+        reject(
+            GatherDims { index_vector_dim: 3, ..rows() },
+            "`index_vector_dim` is 3, expected 2, the rank of `start_indices`, at most",
+        );
+        reject(
+            GatherDims { index_vector_dim: 1, ..rows() },
+            "`start_index_map` has length 1, expected 5: the length of an index vector",
+        );
+        reject(
+            GatherDims { offset_dims: vec![3], ..rows() },
+            "axis 3 in `offset_dims` is out of range: `result` has rank 3",
+        );
+        reject(
+            GatherDims { collapsed_slice_dims: vec![2], ..rows() },
+            "axis 2 in `collapsed_slice_dims` is out of range: `operand` has rank 2",
+        );
+        reject(
+            GatherDims { start_index_map: vec![usize::MAX], ..rows() },
+            &format!("axis {} in `start_index_map` is out of range: `operand` has rank 2", usize::MAX),
+        );
+        let both = GatherDims { offset_dims: vec![2, 1], collapsed_slice_dims: vec![], ..rows() };
+        reject(both, "`offset_dims` lists axis 1 after axis 2, expected ascending order");
+    }
+
+    #[test]
+    fn slices_fit_the_operand() {
+        let operands = "f32[100,8] s32[2,5]";
+        rejects(&op(&rows(), &[1, 9]), operands, "`slice_sizes` takes 9 elements of axis 1, 8 at most");
+        rejects(&op(&rows(), &[2, 8]), operands, "`slice_sizes` takes 2 elements of axis 0, 1 at most");
+        rejects(
+            &op(&rows(), &[1]),
+            operands,
+            "`slice_sizes` has length 1, expected 2: one for each axis of `operand`",
+        );
+        rejects(
+            &op(&rows(), &[1, 8]),
+            "f32[100,8] f32[2,5]",
+            "`start_indices` has element type f32, expected an integer type",
+        );
+    }
+
+    #[test]
+    fn batching_axes_pair_up() {
+        let operands = "f32[4,9] s32[4,7,1]";
+        let reject = |dims: GatherDims, message: &str| rejects(&op(&dims, &[1, 1]), operands, message);
+        reject(
+            GatherDims { start_indices_batching_dims: vec![1], ..batched() },
+            "axis 1 of `start_indices` has size 7, expected 4 like axis 0 of `operand`",
+        );
+        reject(
+            GatherDims { start_indices_batching_dims: vec![2], ..batched() },
+            "axis 2 is in both `start_indices_batching_dims` and `index_vector_dim`",
+        );
+        reject(
+            GatherDims { start_indices_batching_dims: vec![], ..batched() },
+            "`start_indices_batching_dims` has length 0, expected 1: one for each batching axis of the operand",
+        );
+        reject(
+            GatherDims { start_index_map: vec![0], ..batched() },
+            "axis 0 is in both `start_index_map` and `operand_batching_dims`",
+        );
+        reject(
+            GatherDims { collapsed_slice_dims: vec![0], ..batched() },
+            "axis 0 is in both `collapsed_slice_dims` and `operand_batching_dims`",
+        );
+    }
+}

@@ -45,3 +45,84 @@ pub(super) fn sharding_constraint(
     check::length("axes", axes.0.len(), operand.rank(), "one for each axis of `operand`")?;
     Ok(operand.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{accepts, rejects, ty};
+    use super::*;
+    use crate::Op;
+
+    #[test]
+    fn a_constant_has_its_literals_type() {
+        let constant = Op::Constant { value: Literal::float(DType::BF16, 1.0) };
+        accepts(&constant, "", "bf16[]");
+        rejects(&constant, "f32[]", "expected no operands, got 1");
+    }
+
+    #[test]
+    fn random_bits_come_with_the_next_state() {
+        let rng = |algorithm, result| Op::RngBitGenerator { algorithm, result: ty(result) };
+        accepts(&rng(RngAlgorithm::ThreeFry, "u32[4,2]"), "u64[2]", "u64[2] u32[4,2]");
+        accepts(&rng(RngAlgorithm::Philox, "s8[4]"), "u64[3]", "u64[3] s8[4]");
+        accepts(&rng(RngAlgorithm::Default, "u64[]"), "u64[7]", "u64[7] u64[]");
+        rejects(
+            &rng(RngAlgorithm::ThreeFry, "u32[4]"),
+            "u64[3]",
+            "`initial_state` has 3 words, expected 2 for THREE_FRY",
+        );
+        rejects(
+            &rng(RngAlgorithm::Philox, "u32[4]"),
+            "u64[4]",
+            "`initial_state` has 4 words, expected 2 or 3 for PHILOX",
+        );
+        rejects(
+            &rng(RngAlgorithm::ThreeFry, "u32[4]"),
+            "u32[4]",
+            "`initial_state` has element type u32, expected u64",
+        );
+        rejects(
+            &rng(RngAlgorithm::ThreeFry, "u32[4]"),
+            "u64[]",
+            "`initial_state` is u64[] of rank 0, expected rank 1",
+        );
+        rejects(
+            &rng(RngAlgorithm::ThreeFry, "f32[4]"),
+            "u64[2]",
+            "`result` has element type f32, expected an integer type of 8 bits or more",
+        );
+    }
+
+    #[test]
+    fn barriers_pass_everything_on() {
+        accepts(&Op::OptimizationBarrier, "f32[2] s32[]", "f32[2] s32[]");
+        rejects(&Op::OptimizationBarrier, "", "expected at least 1 operand, got 0");
+    }
+
+    #[test]
+    fn custom_calls_give_what_they_declare() {
+        let call = |result| Op::CustomCall {
+            target: "kernel".to_string(),
+            results: vec![ty(result)],
+            attributes: Vec::new(),
+            has_side_effect: false,
+        };
+        accepts(&call("s32[2]"), "f32[3] f32[]", "s32[2]");
+        let huge = format!("s32[0,{}]", usize::MAX);
+        rejects(
+            &call(&huge),
+            "",
+            &format!("a tensor of type {huge} does not fit in memory: its size in bytes overflows 63 bits"),
+        );
+    }
+
+    #[test]
+    fn sharding_constraints_label_every_axis() {
+        let constraint = |names: &[&str]| Op::ShardingConstraint { axes: LogicalAxes::of(names) };
+        accepts(&constraint(&["batch", "_"]), "f32[2,3]", "f32[2,3]");
+        rejects(
+            &constraint(&["batch"]),
+            "f32[2,3]",
+            "`axes` has length 1, expected 2: one for each axis of `operand`",
+        );
+    }
+}

@@ -21,6 +21,8 @@ mod role;
 mod scatter;
 mod shape;
 mod slice;
+#[cfg(test)]
+mod testing;
 
 pub use callee::Callees;
 pub use class::DTypeClass;
@@ -28,6 +30,7 @@ pub use error::{InferError, OperandCount};
 pub use role::Role;
 
 pub(crate) use check::fits_memory;
+pub(crate) use error::TypeList;
 
 use crate::{Op, TensorType};
 

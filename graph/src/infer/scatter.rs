@@ -114,3 +114,130 @@ fn update_shape(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Functions;
+    use super::*;
+    use crate::Op;
+
+    const ADD: &[&str] = &["f32[] f32[] -> f32[]", "f32[] s32[] f32[] s32[] -> f32[] s32[]"];
+
+    fn op(dims: &ScatterDims, body: usize) -> Op {
+        Op::Scatter {
+            dims: dims.clone(),
+            indices_are_sorted: false,
+            unique_indices: false,
+            body: FuncId::new(body),
+        }
+    }
+
+    /// Rows `[n, width]` into `[slots, width]` at slots `[n]`.
+    fn rows() -> ScatterDims {
+        ScatterDims {
+            update_window_dims: vec![1],
+            inserted_window_dims: vec![0],
+            scatter_dims_to_operand_dims: vec![0],
+            index_vector_dim: 1,
+            ..ScatterDims::default()
+        }
+    }
+
+    /// Elements `[batch, n]` into `[batch, slots]` at slots `[batch, n]`.
+    fn batched() -> ScatterDims {
+        ScatterDims {
+            inserted_window_dims: vec![1],
+            input_batching_dims: vec![0],
+            scatter_indices_batching_dims: vec![0],
+            scatter_dims_to_operand_dims: vec![1],
+            index_vector_dim: 2,
+            ..ScatterDims::default()
+        }
+    }
+
+    #[test]
+    fn results_are_the_inputs() {
+        let with = Functions::of(ADD);
+        with.accepts(&op(&rows(), 0), "f32[9,8] s32[3] f32[3,8]", "f32[9,8]");
+        with.accepts(&op(&rows(), 0), "f32[9,8] s32[3,1] f32[3,5]", "f32[9,8]");
+        with.accepts(&op(&batched(), 0), "f32[4,9] s32[4,3] f32[4,3]", "f32[4,9]");
+        with.accepts(&op(&rows(), 1), "f32[9,8] s32[9,8] s32[3] f32[3,8] s32[3,8]", "f32[9,8] s32[9,8]");
+    }
+
+    #[test]
+    fn operands_come_in_pairs_around_the_indices() {
+        let with = Functions::of(ADD);
+        let count = "expected an odd number of operands, at least 3, got";
+        for operands in ["", "s32[3]", "f32[9,8] s32[3]", "f32[9,8] s32[3] f32[3,8] f32[3,8]"] {
+            let got = operands.split_whitespace().count();
+            with.rejects(&op(&rows(), 0), operands, &format!("{count} {got}"));
+        }
+        with.rejects(
+            &op(&rows(), 0),
+            "f32[9,8] s32[3] s32[3,8]",
+            "`updates[0]` has element type s32, expected f32 like `inputs[0]`; convert one of them",
+        );
+        with.rejects(
+            &op(&rows(), 1),
+            "f32[9,8] s32[9,7] s32[3] f32[3,8] s32[3,8]",
+            "`inputs[1]` is s32[9,7], expected the dimensions of `inputs[0]`, f32[9,8]: size 7 against 8 on axis 1",
+        );
+    }
+
+    #[test]
+    fn updates_are_windows_over_the_indices() {
+        let with = Functions::of(ADD);
+        let reject = |operands: &str, message: &str| with.rejects(&op(&rows(), 0), operands, message);
+        reject("f32[9,8] s32[3] f32[4,8]", "axis 0 of `updates[0]` has size 4, expected 3");
+        reject("f32[9,8] s32[3] f32[3,9]", "`updates` takes 9 elements of axis 1, 8 at most");
+        reject("f32[9,8] s32[3] f32[3,8,1]", "`updates[0]` is f32[3,8,1] of rank 3, expected rank 2");
+        reject(
+            "f32[9,8] s32[3] f32[3]",
+            "axis 1 in `update_window_dims` is out of range: `updates[0]` has rank 1",
+        );
+        reject(
+            "f32[9] s32[3] f32[3,8]",
+            "`update_window_dims`, `inserted_window_dims` and `input_batching_dims` name 2 axes together, \
+             expected 1, the rank of `inputs[0]`",
+        );
+    }
+
+    #[test]
+    fn dimension_numbers_are_consistent() {
+        let with = Functions::of(ADD);
+        let operands = "f32[4,9] s32[4,3] f32[4,3]";
+        let reject = |dims: ScatterDims, message: &str| with.rejects(&op(&dims, 0), operands, message);
+        reject(
+            ScatterDims { scatter_dims_to_operand_dims: vec![0], ..batched() },
+            "axis 0 is in both `scatter_dims_to_operand_dims` and `input_batching_dims`",
+        );
+        reject(
+            ScatterDims { scatter_dims_to_operand_dims: vec![1, 1], ..batched() },
+            "`scatter_dims_to_operand_dims` has length 2, expected 1: the length of an index vector",
+        );
+        reject(
+            ScatterDims { scatter_indices_batching_dims: vec![1], ..batched() },
+            "axis 1 of `scatter_indices` has size 3, expected 4 like axis 0 of `inputs[0]`",
+        );
+        reject(
+            ScatterDims { inserted_window_dims: vec![7], ..batched() },
+            "axis 7 in `inserted_window_dims` is out of range: `inputs[0]` has rank 2",
+        );
+    }
+
+    #[test]
+    fn the_body_combines_scalars() {
+        let with = Functions::of(&["f32[] -> f32[]"]);
+        let operands = "f32[9,8] s32[3] f32[3,8]";
+        with.rejects(
+            &op(&rows(), 0),
+            operands,
+            "`body` @f0 is (f32[]) -> (f32[]), expected (f32[], f32[]) -> (f32[])",
+        );
+        with.rejects(
+            &op(&rows(), 1),
+            operands,
+            "`body` is @f1, which is not a function of this module; add callees first",
+        );
+    }
+}
