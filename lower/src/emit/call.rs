@@ -1,0 +1,60 @@
+//! Calls: of functions, of named kernels, and composites, which are one or the other.
+
+use lapidary_graph::{Attributes, FuncId};
+
+use super::{Emitter, Site};
+use crate::LowerError;
+use crate::mlir::{Dictionary, Location, Quoted, Symbol, Value};
+
+impl Emitter<'_> {
+    /// A call of a function that the text has once.
+    pub(super) fn call(&mut self, site: &Site<'_>, callee: FuncId) -> Result<Vec<Value>, LowerError> {
+        let function = self.function(callee)?;
+        if !self.called.contains(&callee) {
+            self.called.push(callee);
+        }
+        self.generic(site, "func.call", format_args!("callee = @{}", Symbol(&function.name)), &[])
+    }
+
+    /// A typed-FFI call: XLA hands the handler the attributes as a dictionary.
+    pub(super) fn custom_call(
+        &mut self,
+        site: &Site<'_>,
+        target: &str,
+        attributes: &Attributes,
+        has_side_effect: bool,
+    ) -> Result<Vec<Value>, LowerError> {
+        let properties = format_args!(
+            "api_version = 4 : i32, backend_config = {}, call_target_name = {}, \
+             has_side_effect = {has_side_effect}",
+            Dictionary(attributes),
+            Quoted(target),
+        );
+        self.generic(site, "stablehlo.custom_call", properties, &[])
+    }
+
+    /// The target's kernel of this name if it has one for these operands, otherwise the decomposition.
+    pub(super) fn composite(
+        &mut self,
+        site: &Site<'_>,
+        name: &str,
+        attributes: &Attributes,
+        decomposition: FuncId,
+    ) -> Result<Vec<Value>, LowerError> {
+        match self.target.kernel(name, &site.operand_types(), attributes) {
+            Some(kernel) => {
+                let location = Location { op: name, ..site.location };
+                let call = Site {
+                    operands: site.operands.clone(),
+                    results: site.results.clone(),
+                    location,
+                    function: site.function,
+                };
+                self.custom_call(&call, kernel.call_target, attributes, false)
+            }
+            // In place rather than as a private function: XLA would inline it anyway, and the operations
+            // keep locations of their own.
+            None => self.inline(decomposition, &site.operands),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Dot products, in the form that the target makes the best code of.
+
+use std::fmt;
+
+use lapidary_graph::op::{DotDims, Precision};
+use lapidary_graph::{DType, Literal, TensorType};
+
+use super::{Emitter, Signature, Site};
+use crate::LowerError;
+use crate::mlir::{Dense, List, Value};
+use crate::target::RowPadding;
+
+impl Emitter<'_> {
+    pub(super) fn dot_general(
+        &mut self,
+        site: &Site<'_>,
+        dims: &DotDims,
+        precision: Precision,
+    ) -> Result<Vec<Value>, LowerError> {
+        let forms = &self.target.dots;
+        let precision = if forms.honours_precision { precision } else { Precision::Default };
+        let lhs = site.operand(0)?;
+        let rhs = site.operand(1)?;
+        let result = site.result()?;
+
+        let through_f32 = forms.narrow_results_through_f32
+            && is_narrow_float(lhs.ty.dtype)
+            && is_narrow_float(rhs.ty.dtype)
+            && is_narrow_float(result.dtype);
+        let product_type = if through_f32 { result.with_dtype(DType::F32) } else { result.clone() };
+
+        let padding = forms.row_padding.and_then(|rule| Padding::of(rule, &lhs.ty, &rhs.ty, dims));
+        let product = match padding {
+            None => {
+                self.product(&site.beside(vec![lhs.clone(), rhs.clone()], product_type), dims, precision)?
+            }
+            Some(padding) => {
+                let padded = self.pad_rows(site, lhs, &padding)?;
+                let mut padded_type = product_type.clone();
+                padding.resize(&mut padded_type, padding.result_dim);
+                let dot = site.beside(vec![padded, rhs.clone()], padded_type);
+                let padded = self.product(&dot, dims, precision)?;
+                self.unpad_rows(site, padded, product_type)?
+            }
+        };
+        if product.ty == *result {
+            return Ok(vec![product]);
+        }
+        let convert = site.beside(vec![product], result.clone());
+        self.statement(&convert, "stablehlo.convert", "", Signature::Function)
+    }
+
+    fn product(
+        &mut self,
+        site: &Site<'_>,
+        dims: &DotDims,
+        precision: Precision,
+    ) -> Result<Value, LowerError> {
+        let attributes = DotAttributes { dims, precision };
+        let results = self.statement(site, "stablehlo.dot_general", attributes, Signature::Function)?;
+        only(results)
+    }
+
+    fn pad_rows(&mut self, site: &Site<'_>, lhs: &Value, padding: &Padding) -> Result<Value, LowerError> {
+        let zero = Literal::float(lhs.ty.dtype, 0.0);
+        let scalar = site.beside(Vec::new(), zero.ty().clone());
+        let constant = format_args!(" {}", Dense(&zero));
+        let zero = only(self.statement(&scalar, "stablehlo.constant", constant, Signature::Results)?)?;
+        let mut padded = lhs.ty.clone();
+        padding.resize(&mut padded, padding.lhs_dim);
+        let rank = padded.rank();
+        let mut high = vec![0; rank];
+        if let Some(high) = high.get_mut(padding.lhs_dim) {
+            *high = padding.added;
+        }
+        let pad = site.beside(vec![lhs.clone(), zero], padded);
+        only(self.pad(&pad, &vec![0; rank], &high, &vec![0; rank])?)
+    }
+
+    fn unpad_rows(
+        &mut self,
+        site: &Site<'_>,
+        padded: Value,
+        result: TensorType,
+    ) -> Result<Value, LowerError> {
+        let limit = result.dims.clone();
+        let (start, stride) = (vec![0; limit.len()], vec![1; limit.len()]);
+        only(self.slice(&site.beside(vec![padded], result), &start, &limit, &stride)?)
+    }
+}
+
+/// How a dot's left rows are padded: one free dimension grows.
+struct Padding {
+    /// The left operand's dimension that grows.
+    lhs_dim: usize,
+    /// The same dimension in the result.
+    result_dim: usize,
+    /// By how many elements it grows.
+    added: i64,
+}
+
+impl Padding {
+    /// The padding of this dot, if the rule applies to it: no batch dimensions, at least one left free
+    /// dimension, few left rows and a large right operand.
+    fn of(rule: RowPadding, lhs: &TensorType, rhs: &TensorType, dims: &DotDims) -> Option<Self> {
+        if !lhs.dtype.is_float() || !dims.lhs_batch.is_empty() || rhs.byte_size() < rule.min_rhs_bytes {
+            return None;
+        }
+        let free: Vec<usize> = (0..lhs.rank()).filter(|d| !dims.lhs_contract.contains(d)).collect();
+        let sizes = free.iter().map(|&d| lhs.dims.get(d).copied().unwrap_or(1));
+        let rows = sizes.fold(1usize, usize::saturating_mul);
+        if rows == 0 || rows >= rule.rows {
+            return None;
+        }
+        // Without batch dimensions the result's first dimensions are the left free ones, in order.
+        let result_dim = free.len().checked_sub(1)?;
+        let lhs_dim = *free.get(result_dim)?;
+        let size = lhs.dims.get(lhs_dim).copied()?;
+        let padded_size = rule.rows.div_ceil(rows / size);
+        Some(Self { lhs_dim, result_dim, added: i64::try_from(padded_size - size).ok()? })
+    }
+
+    /// Grows dimension `dim` of a type.
+    fn resize(&self, ty: &mut TensorType, dim: usize) {
+        if let Some(size) = ty.dims.get_mut(dim) {
+            *size = size.saturating_add_signed(self.added as isize);
+        }
+    }
+}
+
+fn is_narrow_float(dtype: DType) -> bool {
+    dtype.is_float() && dtype.bits() < DType::F32.bits()
+}
+
+/// The only result of a helper operation.
+fn only(results: Vec<Value>) -> Result<Value, LowerError> {
+    let count = results.len();
+    results
+        .into_iter()
+        .next()
+        .ok_or_else(|| LowerError::Unverified(format!("an operation of one result has {count}")))
+}
+
+/// What follows the operands of a `dot_general`.
+struct DotAttributes<'a> {
+    dims: &'a DotDims,
+    precision: Precision,
+}
+
+impl fmt::Display for DotAttributes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DotDims { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = self.dims;
+        if !lhs_batch.is_empty() {
+            write!(f, ", batching_dims = {} x {}", List(lhs_batch), List(rhs_batch))?;
+        }
+        write!(f, ", contracting_dims = {} x {}", List(lhs_contract), List(rhs_contract))?;
+        match self.precision {
+            Precision::Default => Ok(()),
+            Precision::High | Precision::Highest => {
+                let name = self.precision.name();
+                write!(f, ", precision = [{name}, {name}]")
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Attribute values.
+
+use std::fmt;
+
+use lapidary_graph::{Attr, Attributes};
+
+use super::list;
+use super::literal::write_f64;
+use super::symbols::{Quoted, Symbol};
+
+/// `[1, 2]`.
+pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        list(f, self.0)?;
+        f.write_str("]")
+    }
+}
+
+/// `array<i64: 1, 2>`; the empty array has no colon.
+pub(crate) struct I64Array<'a, T>(pub(crate) &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for I64Array<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "array<i64" } else { "array<i64: " })?;
+        list(f, self.0)?;
+        f.write_str(">")
+    }
+}
+
+/// Attributes as the dictionary that a typed-FFI handler receives: booleans, i64, f64, strings and i64 arrays.
+pub(crate) struct Dictionary<'a>(pub(crate) &'a Attributes);
+
+impl fmt::Display for Dictionary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (i, (name, value)) in self.0.iter().enumerate() {
+            write!(f, "{}{} = ", if i == 0 { "" } else { ", " }, Symbol(name))?;
+            match value {
+                Attr::Bool(value) => write!(f, "{value}")?,
+                Attr::Int(value) => write!(f, "{value} : i64")?,
+                Attr::Float(value) => {
+                    write_f64(f, *value)?;
+                    f.write_str(" : f64")?;
+                }
+                Attr::Str(value) => write!(f, "{}", Quoted(value))?,
+                Attr::Ints(values) => write!(f, "{}", I64Array(values))?,
+            }
+        }
+        f.write_str("}")
+    }
+}

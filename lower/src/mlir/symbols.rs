@@ -1,0 +1,54 @@
+//! Strings, symbol names and locations.
+
+use std::fmt;
+
+/// A string literal: printable ASCII as it is, every other byte as `\HH`.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        write_escaped(f, self.0)?;
+        f.write_str("\"")
+    }
+}
+
+fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' | 0..=0x1f | 0x7f.. => write!(f, "\\{byte:02X}")?,
+            _ => write!(f, "{}", char::from(byte))?,
+        }
+    }
+    Ok(())
+}
+
+/// An attribute or symbol name: bare where the syntax allows it, quoted otherwise.
+pub(crate) struct Symbol<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Symbol<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let starts_well = self.0.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let goes_on_well = self.0.chars().all(|c| c.is_ascii_alphanumeric() || "_$.".contains(c));
+        if starts_well && goes_on_well { f.write_str(self.0) } else { write!(f, "{}", Quoted(self.0)) }
+    }
+}
+
+/// The location of an operation: its model path and its op, which XLA keeps as `op_name`.
+#[derive(Clone, Copy)]
+pub(crate) struct Location<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) op: &'a str,
+}
+
+impl fmt::Display for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("loc(\"")?;
+        if !self.path.is_empty() {
+            write_escaped(f, self.path)?;
+            f.write_str("/")?;
+        }
+        write_escaped(f, self.op)?;
+        f.write_str("\")")
+    }
+}

@@ -1,0 +1,17 @@
+//! Splitting values over devices: meshes, rules, and what they come to for each value.
+//!
+//! A graph labels dimensions with logical axes; a [`Mesh`] names the devices' arrangement and
+//! [`ShardingRules`] say which mesh axes a logical axis may be split over. Binding the three gives a
+//! [`Sharding`], which the program text carries in Shardy's terms and which loading uses to cut weights.
+
+mod bind;
+mod entry;
+mod mesh;
+mod placement;
+mod rules;
+
+pub use bind::{Sharding, Unsplit, UnsplitReason};
+pub use entry::{EntryShardings, entry_shardings};
+pub use mesh::{Mesh, MeshError};
+pub(crate) use placement::Placement;
+pub use rules::ShardingRules;

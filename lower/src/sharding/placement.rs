@@ -1,0 +1,80 @@
+//! Shardings in Shardy's terms.
+
+use std::fmt;
+
+use lapidary_graph::{LogicalAxes, Module, TensorType};
+
+use super::{Mesh, Sharding, ShardingRules};
+use crate::LowerError;
+use crate::mlir::{List, Quoted, Symbol};
+
+/// A mesh and rules for one module, and the symbol that the mesh has in its text.
+pub(crate) struct Placement<'a> {
+    pub(crate) mesh: &'a Mesh,
+    pub(crate) rules: &'a ShardingRules,
+    symbol: String,
+}
+
+impl<'a> Placement<'a> {
+    /// # Errors
+    /// If some devices of the mesh could only hold copies.
+    pub(crate) fn new(mesh: &'a Mesh, rules: &'a ShardingRules, module: &Module) -> Result<Self, LowerError> {
+        let known = rules.all_mesh_axes();
+        for (axis, size) in mesh.axes() {
+            if *size > 1 && !known.contains(&axis.as_str()) {
+                let (axis, known) = (axis.clone(), known.join(", "));
+                return Err(LowerError::UnusedMeshAxis { axis, known });
+            }
+        }
+        // Meshes and functions share one symbol table.
+        let mut symbol = "mesh".to_string();
+        while module.find(&symbol).is_some() {
+            symbol.push('_');
+        }
+        Ok(Self { mesh, rules, symbol })
+    }
+
+    pub(crate) fn bind(&self, axes: Option<&LogicalAxes>, ty: &TensorType) -> Sharding {
+        self.rules.bind(axes, ty, self.mesh)
+    }
+
+    /// The mesh's definition, to stand before the functions.
+    pub(crate) fn declaration(&self) -> Declaration<'_> {
+        Declaration { symbol: &self.symbol, mesh: self.mesh }
+    }
+
+    /// A sharding as attributes and constraints spell it.
+    pub(crate) fn constraint<'s>(&'s self, sharding: &'s Sharding) -> Constraint<'s> {
+        Constraint { symbol: &self.symbol, sharding }
+    }
+}
+
+/// `sdy.mesh @mesh = <["data"=2, "model"=4]>`.
+pub(crate) struct Declaration<'a> {
+    symbol: &'a str,
+    mesh: &'a Mesh,
+}
+
+impl fmt::Display for Declaration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axes = self.mesh.axes().iter().map(|(name, size)| format!("{}={size}", Quoted(name)));
+        write!(f, "sdy.mesh @{} = <{}>", Symbol(self.symbol), List(&axes.collect::<Vec<_>>()))
+    }
+}
+
+/// `<@mesh, [{"data"}, {}]>`: every dimension closed, so that propagation splits nothing further.
+pub(crate) struct Constraint<'a> {
+    symbol: &'a str,
+    sharding: &'a Sharding,
+}
+
+impl fmt::Display for Constraint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dim = |axes: &[String]| {
+            let axes: Vec<String> = axes.iter().map(|axis| Quoted(axis).to_string()).collect();
+            format!("{{{}}}", axes.join(", "))
+        };
+        let dims: Vec<String> = self.sharding.mesh_axes().map(dim).collect();
+        write!(f, "<@{}, {}>", Symbol(self.symbol), List(&dims))
+    }
+}

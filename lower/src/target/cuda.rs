@@ -1,0 +1,12 @@
+//! XLA's GPU compiler for NVIDIA.
+
+use super::{DotForms, Target};
+
+/// NVIDIA GPU.
+pub const CUDA: Target = Target {
+    name: "cuda",
+    // GEMMs accumulate in f32 whatever the result; f32 operands may be rounded to TF32 below the highest
+    // precision.
+    dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
+    kernels: &[],
+};

@@ -1,0 +1,75 @@
+//! What differs between platforms: one table each.
+//!
+//! A target says which of several equivalent forms of an operation its compiler makes the best code of, and
+//! which composites it has kernels for. It never changes what a program means. `docs/targets.md` has the
+//! sources of the facts.
+
+mod cpu;
+mod cuda;
+mod tpu;
+
+use lapidary_graph::{Attributes, TensorType};
+
+pub use cpu::CPU;
+pub use cuda::CUDA;
+pub use tpu::TPU;
+
+/// The facts about one platform.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Name: the platform name that its PJRT plugin reports.
+    pub name: &'static str,
+    /// Forms of dot products.
+    pub dots: DotForms,
+    /// Composites that are custom calls here.
+    pub kernels: &'static [Kernel],
+}
+
+/// Which forms of `dot_general` a target wants.
+#[derive(Clone, Copy, Debug)]
+pub struct DotForms {
+    /// Compute a dot of narrow floats with an f32 result and convert that, rather than ask for the narrow
+    /// result directly.
+    pub narrow_results_through_f32: bool,
+    /// Pad dots of few rows.
+    pub row_padding: Option<RowPadding>,
+    /// Whether precision makes a difference. Where it does, f32 products are exact to f32 only at
+    /// `Precision::Highest`.
+    pub honours_precision: bool,
+}
+
+/// Padding of a dot's left rows (the product of its free dimensions) with zeros, sliced off after.
+#[derive(Clone, Copy, Debug)]
+pub struct RowPadding {
+    /// Fewer rows than this are padded to at least this.
+    pub rows: usize,
+    /// Only dots whose right operand has at least this many bytes are padded.
+    pub min_rhs_bytes: usize,
+}
+
+/// A kernel that stands for a composite.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    /// Name of the composite.
+    pub composite: &'static str,
+    /// Name under which the kernel is registered with the plugin's FFI.
+    pub call_target: &'static str,
+    /// Whether the kernel takes operands of these types under these attributes; otherwise the composite's
+    /// decomposition is lowered.
+    pub accepts: fn(&[TensorType], &Attributes) -> bool,
+}
+
+impl Target {
+    /// Every target.
+    pub const ALL: &'static [&'static Target] = &[&CPU, &TPU, &CUDA];
+
+    /// The target of the platform that a PJRT plugin calls `name`.
+    pub fn of_platform(name: &str) -> Option<&'static Target> {
+        Self::ALL.iter().copied().find(|target| target.name == name)
+    }
+
+    /// The kernel for a composite on these operands, if there is one.
+    pub fn kernel(&self, name: &str, operands: &[TensorType], attributes: &Attributes) -> Option<&Kernel> {
+        self.kernels.iter().find(|kernel| kernel.composite == name && (kernel.accepts)(operands, attributes))
+    }
+}

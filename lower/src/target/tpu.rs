@@ -1,0 +1,12 @@
+//! XLA's TPU compiler.
+
+use super::{DotForms, Target};
+
+/// TPU.
+pub const TPU: Target = Target {
+    name: "tpu",
+    // The matrix unit accumulates in f32 whatever the result, and takes f32 operands in 1, 3 or 6 bf16
+    // passes by precision.
+    dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
+    kernels: &[],
+};
