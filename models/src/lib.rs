@@ -1,5 +1,6 @@
 //! Gemma 1 and 2: configs, checkpoints, tokenizer, chat, graph programs.
 
+pub mod chat;
 pub mod checkpoint;
 pub mod config;
 pub mod convert;
@@ -7,4 +8,6 @@ pub mod dtype;
 mod json;
 pub mod program;
 pub mod progress;
+pub mod synth;
+pub mod tokenizer;
 pub mod weights;

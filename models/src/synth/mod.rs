@@ -1,0 +1,191 @@
+//! Checkpoints made up of random weights: real in form and size, for testing and measuring without a download.
+
+mod directory;
+mod random;
+mod scale;
+mod shard;
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::config::{ConfigError, GemmaConfig};
+use crate::dtype::StoredDtype;
+use crate::progress::{Cancelled, Meter, OnProgress};
+use crate::tokenizer::{Tokenizer, TokenizerError, builtin_tokenizer_config_json, builtin_tokenizer_json};
+use directory::OutputDirectory;
+use shard::Plan;
+
+/// How to make up a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynthOptions {
+    /// Same seed, same weights; a tensor's values depend on this, its name and its size only.
+    pub seed: u64,
+    /// Element type of the files.
+    pub dtype: StoredDtype,
+    /// Most bytes of tensors in one file; more make several files and an index.
+    pub max_shard_bytes: u64,
+    /// Replace a model that is there already.
+    pub replace: bool,
+}
+
+impl Default for SynthOptions {
+    /// Seed 0, bf16, and Hugging Face's shard size of 5 GB.
+    fn default() -> Self {
+        Self { seed: 0, dtype: StoredDtype::Bf16, max_shard_bytes: 5_000_000_000, replace: false }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SynthReport {
+    /// Bytes of all tensors.
+    pub data_bytes: u64,
+    /// Safetensors files.
+    pub shards: usize,
+    /// Whether the vocabulary had room for a tokenizer.
+    pub has_tokenizer: bool,
+}
+
+/// Why no checkpoint was made. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum SynthError {
+    /// The config is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The destination is in use.
+    #[error("{} is not empty; choose another directory, or have it replaced (--force)", directory.display())]
+    NotEmpty {
+        /// The destination.
+        directory: PathBuf,
+    },
+    /// The destination may be replaced, but holds more than a model.
+    #[error(
+        "{} also holds `{entry}`, which is no part of a model; it is not replaced",
+        directory.display()
+    )]
+    NotAModel {
+        /// The destination.
+        directory: PathBuf,
+        /// What it holds.
+        entry: String,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The progress callback said to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Writes a random checkpoint of `config` to `directory`, in Hugging Face's form: config, weights, and a small
+/// tokenizer where the vocabulary has room for one. Memory use does not grow with the model. The directory
+/// appears when it is complete.
+///
+/// # Errors
+/// [`SynthError`]; what was written is then removed.
+pub fn synth(
+    config: &GemmaConfig,
+    directory: &Path,
+    options: &SynthOptions,
+    progress: OnProgress<'_>,
+) -> Result<SynthReport, SynthError> {
+    let config = GemmaConfig { checkpoint_dtype: options.dtype, ..config.clone() };
+    config.validate()?;
+    let output = OutputDirectory::create(directory, options.replace)?;
+    let write = |name: &str, text: &str| {
+        let path = output.path().join(name);
+        std::fs::write(&path, text).map_err(|source| SynthError::Write { path, source })
+    };
+
+    write("config.json", &config.to_json())?;
+    write("generation_config.json", &config.to_generation_json())?;
+    let tokenizer = builtin_tokenizer_json(config.vocab_size);
+    if let Some(tokenizer) = &tokenizer {
+        write("tokenizer.json", tokenizer)?;
+        write("tokenizer_config.json", &builtin_tokenizer_config_json())?;
+    }
+
+    let plan = Plan::new(&config, options.dtype, options.seed, options.max_shard_bytes);
+    let mut meter = Meter::new(plan.file_bytes(), progress);
+    let files = plan.file_names();
+    for (shard, file) in files.iter().enumerate() {
+        write_shard(&plan, shard, &output.path().join(file), &mut meter)?;
+    }
+    if let Some(index) = plan.index_json() {
+        write("model.safetensors.index.json", &index)?;
+    }
+    output.commit()?;
+    Ok(SynthReport { data_bytes: plan.data_bytes(), shards: files.len(), has_tokenizer: tokenizer.is_some() })
+}
+
+fn write_shard(plan: &Plan<'_>, shard: usize, path: &Path, meter: &mut Meter<'_>) -> Result<(), SynthError> {
+    let failed = |source| SynthError::Write { path: path.to_owned(), source };
+    let mut file = File::create_new(path).map_err(failed)?;
+    plan.write(shard, &mut |bytes| {
+        file.write_all(bytes).map_err(failed)?;
+        Ok(meter.advance(bytes.len())?)
+    })
+}
+
+/// A random checkpoint of `config` as the content of one safetensors file, in the config's own element type; the
+/// same tensors that [`synth`] writes.
+///
+/// # Errors
+/// [`ConfigError`] when the config is out of range.
+pub fn synth_in_memory(config: &GemmaConfig, seed: u64) -> Result<Vec<u8>, ConfigError> {
+    config.validate()?;
+    let plan = Plan::new(config, config.checkpoint_dtype, seed, u64::MAX);
+    let mut bytes = Vec::new();
+    let Ok(()) = plan.write::<Infallible>(0, &mut |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    });
+    Ok(bytes)
+}
+
+/// The model that stands in when none is given: [`GemmaConfig::builtin_tiny`] with random weights.
+#[derive(Debug)]
+pub struct BuiltinModel {
+    /// Config and weights, in memory.
+    pub checkpoint: Checkpoint,
+    /// The tokenizer that goes with it.
+    pub tokenizer: Tokenizer,
+}
+
+/// Why the built-in model cannot be made; every case is a defect of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum BuiltinError {
+    /// Its config or weights.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Its tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+}
+
+impl BuiltinModel {
+    /// Makes up the model from `seed`.
+    ///
+    /// # Errors
+    /// [`BuiltinError`].
+    pub fn new(seed: u64) -> Result<Self, BuiltinError> {
+        let name = GemmaConfig::BUILTIN_TINY;
+        let config = GemmaConfig::builtin_tiny();
+        let bytes = synth_in_memory(&config, seed).map_err(CheckpointError::from)?;
+        let tokenizer = builtin_tokenizer_json(config.vocab_size).unwrap_or_default();
+        let tokenizer = Tokenizer::from_json(Path::new(name), tokenizer.as_bytes(), &config)?;
+        Ok(Self { checkpoint: Checkpoint::from_bytes(config, name, bytes)?, tokenizer })
+    }
+}
+
+#[cfg(test)]
+mod tests;

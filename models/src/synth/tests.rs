@@ -1,0 +1,182 @@
+use std::ops::ControlFlow;
+
+use safetensors::SafeTensors;
+
+use super::*;
+use crate::chat::{ChatTemplate, GEMMA_TEMPLATE, Message, Role};
+use crate::weights::weight_specs;
+
+fn quiet(_: crate::progress::Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn synthesized(config: &GemmaConfig, options: &SynthOptions) -> (tempfile::TempDir, PathBuf, SynthReport) {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("model");
+    let report = synth(config, &directory, options, &mut quiet).unwrap();
+    (parent, directory, report)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_written_opens_again() {
+    for name in ["builtin-tiny", "gemma-2b"] {
+        let mut config = GemmaConfig::named(name).unwrap().with_layers(2).unwrap();
+        (config.hidden_size, config.intermediate_size, config.vocab_size) = (96, 160, 1000);
+        for dtype in StoredDtype::ALL {
+            let options = SynthOptions { dtype, ..SynthOptions::default() };
+            let (_parent, directory, report) = synthesized(&config, &options);
+            let checkpoint = Checkpoint::open(&directory).unwrap();
+            assert_eq!(checkpoint.config(), &GemmaConfig { checkpoint_dtype: dtype, ..config.clone() });
+            assert_eq!(checkpoint.dtype(), dtype);
+            assert_eq!(checkpoint.summary().parameters, config.parameter_count());
+            assert_eq!(checkpoint.byte_count(), report.data_bytes);
+            assert_eq!(checkpoint.check_finite(&mut quiet).unwrap(), []);
+            assert!(checkpoint.tensors().iter().all(|tensor| tensor.alignment() >= 32));
+
+            // The format's own implementation agrees.
+            let file = std::fs::read(directory.join("model.safetensors")).unwrap();
+            let reference = SafeTensors::deserialize(&file).unwrap();
+            for tensor in checkpoint.tensors() {
+                assert_eq!(reference.tensor(tensor.name()).unwrap().data(), tensor.bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn tokenizer_and_template_come_with_it() {
+    let config = GemmaConfig::builtin_tiny();
+    let (_parent, directory, _) = synthesized(&config, &SynthOptions::default());
+    let tokenizer = Tokenizer::open(&directory, &config).unwrap();
+    let template = ChatTemplate::open(&directory).unwrap();
+    let messages = [Message::new(Role::User, "Hello")];
+    let text = template.render(&messages, tokenizer.bos_text(), true).unwrap();
+    let builtin = ChatTemplate::parse(Path::new("x"), GEMMA_TEMPLATE.to_owned()).unwrap();
+    assert_eq!(text, builtin.render(&messages, "<bos>", true).unwrap());
+    let ids = tokenizer.encode(&text).unwrap();
+    assert_eq!(ids[..2], [2, 106]);
+    assert_eq!(ids.iter().filter(|id| **id == 2).count(), 1);
+
+    let mut small = config;
+    (small.vocab_size, small.eos_token_ids) = (100, vec![1]);
+    let (_parent, directory, report) = synthesized(&small, &SynthOptions::default());
+    assert!(!report.has_tokenizer);
+    assert_eq!(names(&directory), ["config.json", "generation_config.json", "model.safetensors"]);
+    Checkpoint::open(&directory).unwrap();
+}
+
+#[test]
+fn weights_depend_on_seed_and_name_only() {
+    let config = GemmaConfig::builtin_tiny();
+    let sharded = SynthOptions { max_shard_bytes: 50_000, ..SynthOptions::default() };
+    let (_a, one, _) = synthesized(&config, &SynthOptions::default());
+    let (_b, several, report) = synthesized(&config.clone().with_layers(3).unwrap(), &sharded);
+    assert!(report.shards > 3, "{}", report.shards);
+    let (one, several) = (Checkpoint::open(&one).unwrap(), Checkpoint::open(&several).unwrap());
+    assert_eq!(several.summary().files, report.shards);
+    // The embedding and the final norm are scaled to the number of layers.
+    for tensor in one.tensors().iter().filter(|tensor| tensor.name().contains(".layers.")) {
+        assert_eq!(several.tensor(tensor.name()).unwrap().bytes(), tensor.bytes(), "{}", tensor.name());
+    }
+
+    let memory = |seed| Checkpoint::from_bytes(config.clone(), "m", synth_in_memory(&config, seed).unwrap());
+    let (same, other) = (memory(0).unwrap(), memory(1).unwrap());
+    for tensor in one.tensors() {
+        assert_eq!(same.tensor(tensor.name()).unwrap().bytes(), tensor.bytes());
+        assert_ne!(other.tensor(tensor.name()).unwrap().bytes(), tensor.bytes());
+    }
+}
+
+#[test]
+fn sizes_of_the_values() {
+    let config = GemmaConfig { checkpoint_dtype: StoredDtype::F32, ..GemmaConfig::builtin_tiny() };
+    let checkpoint =
+        Checkpoint::from_bytes(config.clone(), "m", synth_in_memory(&config, 3).unwrap()).unwrap();
+    for spec in weight_specs(&config).iter().filter(|spec| spec.dims.len() == 2 && spec.layer.is_some()) {
+        let bytes = checkpoint.tensor(&spec.name).unwrap().bytes();
+        let values = bytes.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
+        let variance = values.map(|value| value * value).sum::<f64>() / spec.element_count() as f64;
+        let fan_in = spec.dims[1] as f64;
+        assert!((variance * fan_in - 1.0).abs() < 0.15, "{}: {}", spec.name, variance * fan_in);
+    }
+}
+
+#[test]
+fn cancelling_leaves_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut calls = 0;
+    let mut progress = |_| {
+        calls += 1;
+        if calls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let directory = parent.path().join("deep/model");
+    let error = synth(&GemmaConfig::builtin_tiny(), &directory, &SynthOptions::default(), &mut progress);
+    assert!(matches!(error, Err(SynthError::Cancelled(_))));
+    assert_eq!(names(&parent.path().join("deep")), Vec::<String>::new());
+}
+
+#[test]
+fn progress_ends_at_the_total() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut last = None;
+    let mut progress = |progress: crate::progress::Progress| {
+        last = Some(progress);
+        ControlFlow::Continue(())
+    };
+    let config = GemmaConfig::builtin_tiny();
+    synth(&config, &parent.path().join("m"), &SynthOptions::default(), &mut progress).unwrap();
+    let size = std::fs::metadata(parent.path().join("m/model.safetensors")).unwrap().len();
+    assert_eq!(last, Some(crate::progress::Progress { done: size, total: size }));
+}
+
+#[test]
+fn existing_directories_are_respected() {
+    let config = GemmaConfig::builtin_tiny();
+    let (parent, directory, _) = synthesized(&config, &SynthOptions::default());
+    let again = |options: &SynthOptions| synth(&config, &directory, options, &mut quiet);
+    let replacing = SynthOptions { seed: 5, replace: true, ..SynthOptions::default() };
+
+    assert!(matches!(again(&SynthOptions::default()), Err(SynthError::NotEmpty { .. })));
+    let before = std::fs::read(directory.join("model.safetensors")).unwrap();
+    again(&replacing).unwrap();
+    assert_ne!(std::fs::read(directory.join("model.safetensors")).unwrap(), before);
+    assert_eq!(names(parent.path()), ["model"]);
+
+    // A file that is none of ours is never deleted.
+    std::fs::write(directory.join("thesis.tex"), "x").unwrap();
+    let error = again(&replacing).unwrap_err();
+    assert!(matches!(&error, SynthError::NotAModel { entry, .. } if entry == "thesis.tex"), "{error}");
+
+    let empty = parent.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    synth(&config, &empty, &SynthOptions::default(), &mut quiet).unwrap();
+    let file = directory.join("config.json");
+    let error = synth(&config, &file, &replacing, &mut quiet).unwrap_err();
+    assert!(matches!(error, SynthError::Write { .. }), "{error}");
+}
+
+#[test]
+fn an_invalid_config_is_refused() {
+    let mut config = GemmaConfig::builtin_tiny();
+    config.head_dim = 3;
+    let parent = tempfile::tempdir().unwrap();
+    let error = synth(&config, &parent.path().join("m"), &SynthOptions::default(), &mut quiet);
+    assert!(matches!(error, Err(SynthError::Config(_))));
+    assert!(synth_in_memory(&config, 0).is_err());
+}
+
+#[test]
+fn the_builtin_model_is_whole() {
+    let model = BuiltinModel::new(0).unwrap();
+    let config = model.checkpoint.config();
+    assert_eq!(config, &GemmaConfig::builtin_tiny());
+    assert_eq!(model.tokenizer.vocab_size(), config.vocab_size);
+    assert_eq!(model.checkpoint.tensors().len(), weight_specs(config).len());
+}
