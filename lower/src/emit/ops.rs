@@ -71,7 +71,6 @@ impl Emitter<'_> {
             Op::CustomCall { target, attributes, has_side_effect, .. } => {
                 self.custom_call(site, target, attributes, *has_side_effect)
             }
-            Op::OptimizationBarrier if site.operands.is_empty() => Ok(Vec::new()),
             Op::OptimizationBarrier => {
                 self.statement(site, "stablehlo.optimization_barrier", "", Signature::Results)
             }

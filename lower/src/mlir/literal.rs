@@ -34,24 +34,25 @@ impl fmt::Display for Dense<'_> {
             }
             f.write_str("\"")?;
         } else {
-            write_nested(f, literal, &ty.dims, 0)?;
+            write_nested(f, literal)?;
         }
         f.write_str(">")
     }
 }
 
-/// Writes the sub-tensor of dimensions `dims` whose first element is `first`.
-fn write_nested(f: &mut fmt::Formatter<'_>, literal: &Literal, dims: &[usize], first: usize) -> fmt::Result {
-    let Some((&outer, inner)) = dims.split_first() else {
-        return write_element(f, literal, first);
-    };
-    let stride: usize = inner.iter().product();
-    f.write_str("[")?;
-    for i in 0..outer {
-        f.write_str(if i == 0 { "" } else { ", " })?;
-        write_nested(f, literal, inner, first + i * stride)?;
+/// Writes every element, each row of each dimension in brackets. Iterative: a literal may have any rank.
+fn write_nested(f: &mut fmt::Formatter<'_>, literal: &Literal) -> fmt::Result {
+    let dims = &literal.ty().dims;
+    let row_sizes: Vec<usize> = (0..dims.len()).map(|d| dims.iter().skip(d).product()).collect();
+    let brackets = |at: usize| row_sizes.iter().filter(|&&size| at.is_multiple_of(size)).count();
+    let count = literal.ty().num_elements();
+    for i in 0..count {
+        (0..brackets(i)).try_for_each(|_| f.write_str("["))?;
+        write_element(f, literal, i)?;
+        (0..brackets(i + 1)).try_for_each(|_| f.write_str("]"))?;
+        f.write_str(if i + 1 == count { "" } else { ", " })?;
     }
-    f.write_str("]")
+    Ok(())
 }
 
 fn write_element(f: &mut fmt::Formatter<'_>, literal: &Literal, index: usize) -> fmt::Result {

@@ -1,0 +1,32 @@
+module @dots attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
+  func.func public @main(%arg0: tensor<2x3x256xbf16>, %arg1: tensor<2048x256xbf16> loc("w"), %arg2: tensor<4x256xbf16>, %arg3: tensor<5x2x7xf32>, %arg4: tensor<5x7x2xf32>, %arg5: tensor<1x512xf32>, %arg6: tensor<512x1024xf32>, %arg7: tensor<256xbf16>, %arg8: tensor<4x8xi8>, %arg9: tensor<16x256xbf16>, %arg10: tensor<2x128x4096xbf16>) -> (tensor<2x3x2048xbf16>, tensor<2x3x2048xf32>, tensor<2x3x4xbf16>, tensor<5x2x2xf32>, tensor<1x1024xf32>, tensor<2048xbf16>, tensor<4x4xi32>, tensor<16x2048xbf16>, tensor<3x2x4096xbf16>) {
+    %0 = stablehlo.constant dense<0.0> : tensor<bf16> loc("few_rows/dot_general")
+    %1 = stablehlo.pad %arg0, %0, low = [0, 0, 0], high = [0, 5, 0], interior = [0, 0, 0] : (tensor<2x3x256xbf16>, tensor<bf16>) -> tensor<2x8x256xbf16> loc("few_rows/dot_general")
+    %2 = stablehlo.dot_general %1, %arg1, contracting_dims = [2] x [1] : (tensor<2x8x256xbf16>, tensor<2048x256xbf16>) -> tensor<2x8x2048xf32> loc("few_rows/dot_general")
+    %3 = stablehlo.slice %2 [0:2, 0:3, 0:2048] : (tensor<2x8x2048xf32>) -> tensor<2x3x2048xf32> loc("few_rows/dot_general")
+    %4 = stablehlo.convert %3 : (tensor<2x3x2048xf32>) -> tensor<2x3x2048xbf16> loc("few_rows/dot_general")
+    %5 = stablehlo.constant dense<0.0> : tensor<bf16> loc("few_rows_wide_result/dot_general")
+    %6 = stablehlo.pad %arg0, %5, low = [0, 0, 0], high = [0, 5, 0], interior = [0, 0, 0] : (tensor<2x3x256xbf16>, tensor<bf16>) -> tensor<2x8x256xbf16> loc("few_rows_wide_result/dot_general")
+    %7 = stablehlo.dot_general %6, %arg1, contracting_dims = [2] x [1] : (tensor<2x8x256xbf16>, tensor<2048x256xbf16>) -> tensor<2x8x2048xf32> loc("few_rows_wide_result/dot_general")
+    %8 = stablehlo.slice %7 [0:2, 0:3, 0:2048] : (tensor<2x8x2048xf32>) -> tensor<2x3x2048xf32> loc("few_rows_wide_result/dot_general")
+    %9 = stablehlo.dot_general %arg0, %arg2, contracting_dims = [2] x [1] : (tensor<2x3x256xbf16>, tensor<4x256xbf16>) -> tensor<2x3x4xf32> loc("small_weight/dot_general")
+    %10 = stablehlo.convert %9 : (tensor<2x3x4xf32>) -> tensor<2x3x4xbf16> loc("small_weight/dot_general")
+    %11 = stablehlo.dot_general %arg3, %arg4, batching_dims = [0] x [0], contracting_dims = [2] x [1] : (tensor<5x2x7xf32>, tensor<5x7x2xf32>) -> tensor<5x2x2xf32> loc("batched/dot_general")
+    %12 = stablehlo.constant dense<0.0> : tensor<f32> loc("one_row/dot_general")
+    %13 = stablehlo.pad %arg5, %12, low = [0, 0], high = [15, 0], interior = [0, 0] : (tensor<1x512xf32>, tensor<f32>) -> tensor<16x512xf32> loc("one_row/dot_general")
+    %14 = stablehlo.dot_general %13, %arg6, contracting_dims = [1] x [0] : (tensor<16x512xf32>, tensor<512x1024xf32>) -> tensor<16x1024xf32> loc("one_row/dot_general")
+    %15 = stablehlo.slice %14 [0:1, 0:1024] : (tensor<16x1024xf32>) -> tensor<1x1024xf32> loc("one_row/dot_general")
+    %16 = stablehlo.dot_general %arg7, %arg1, contracting_dims = [0] x [1] : (tensor<256xbf16>, tensor<2048x256xbf16>) -> tensor<2048xf32> loc("no_rows/dot_general")
+    %17 = stablehlo.convert %16 : (tensor<2048xf32>) -> tensor<2048xbf16> loc("no_rows/dot_general")
+    %18 = stablehlo.dot_general %arg8, %arg8, contracting_dims = [1] x [1] : (tensor<4x8xi8>, tensor<4x8xi8>) -> tensor<4x4xi32> loc("integers/dot_general")
+    %19 = stablehlo.dot_general %arg9, %arg1, contracting_dims = [1] x [1] : (tensor<16x256xbf16>, tensor<2048x256xbf16>) -> tensor<16x2048xf32> loc("enough_rows/dot_general")
+    %20 = stablehlo.convert %19 : (tensor<16x2048xf32>) -> tensor<16x2048xbf16> loc("enough_rows/dot_general")
+    %21 = stablehlo.reshape %arg0 : (tensor<2x3x256xbf16>) -> tensor<2x3x2x128xbf16> loc("reshape")
+    %22 = stablehlo.constant dense<0.0> : tensor<bf16> loc("two_contracted/dot_general")
+    %23 = stablehlo.pad %21, %22, low = [0, 0, 0, 0], high = [0, 0, 4, 0], interior = [0, 0, 0, 0] : (tensor<2x3x2x128xbf16>, tensor<bf16>) -> tensor<2x3x6x128xbf16> loc("two_contracted/dot_general")
+    %24 = stablehlo.dot_general %23, %arg10, contracting_dims = [0, 3] x [0, 1] : (tensor<2x3x6x128xbf16>, tensor<2x128x4096xbf16>) -> tensor<3x6x4096xf32> loc("two_contracted/dot_general")
+    %25 = stablehlo.slice %24 [0:3, 0:2, 0:4096] : (tensor<3x6x4096xf32>) -> tensor<3x2x4096xf32> loc("two_contracted/dot_general")
+    %26 = stablehlo.convert %25 : (tensor<3x2x4096xf32>) -> tensor<3x2x4096xbf16> loc("two_contracted/dot_general")
+    return %4, %8, %10, %11, %15, %17, %18, %20, %26 : tensor<2x3x2048xbf16>, tensor<2x3x2048xf32>, tensor<2x3x4xbf16>, tensor<5x2x2xf32>, tensor<1x1024xf32>, tensor<2048xbf16>, tensor<4x4xi32>, tensor<16x2048xbf16>, tensor<3x2x4096xbf16>
+  }
+}
