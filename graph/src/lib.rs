@@ -18,6 +18,7 @@ pub mod op;
 pub mod scope;
 pub mod text;
 pub mod types;
+pub mod verify;
 
 pub use attrs::{Attr, Attributes, LogicalAxes};
 pub use builder::{BuildError, FunctionBuilder};
@@ -29,3 +30,4 @@ pub use module::{Function, FunctionResult, FunctionType, Module, Operation, Para
 pub use op::Op;
 pub use scope::Scopes;
 pub use types::TensorType;
+pub use verify::{VerifiedModule, verify, verify_program};

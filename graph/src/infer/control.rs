@@ -1,6 +1,6 @@
 //! Control flow and calls: ops whose results are those of functions.
 
-use super::{Callees, DTypeClass, InferError, Role, callee, check};
+use super::{Callees, DTypeClass, InferError, Role, callee, check, owned};
 use crate::{DType, FuncId, FunctionType, TensorType};
 
 pub(super) fn while_loop(
@@ -57,10 +57,6 @@ pub(super) fn call(
     let results = callee::type_of(callees, attribute, function)?.results;
     let expected = FunctionType { params: owned(operands), results };
     Ok(callee::expect(callees, attribute, function, expected)?.results)
-}
-
-fn owned(types: &[&TensorType]) -> Vec<TensorType> {
-    types.iter().map(|&ty| ty.clone()).collect()
 }
 
 #[cfg(test)]

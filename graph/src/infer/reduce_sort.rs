@@ -1,6 +1,6 @@
 //! Reduction and sorting: ops over several inputs of one shape with a body on scalars.
 
-use super::{Callees, InferError, OperandCount, Role, callee, check};
+use super::{Callees, InferError, OperandCount, Role, callee, check, owned};
 use crate::{DType, FuncId, FunctionType, TensorType};
 
 pub(super) fn reduce(
@@ -22,7 +22,7 @@ pub(super) fn reduce(
     check::axes_in_range("dims", dims, Role::input(0), first.rank())?;
     check::unique("dims", dims)?;
 
-    let scalars: Vec<TensorType> = init_values.iter().map(|&ty| ty.clone()).collect();
+    let scalars: Vec<TensorType> = owned(init_values);
     let params = scalars.iter().chain(&scalars).cloned().collect();
     callee::expect(callees, "body", body, FunctionType { params, results: scalars })?;
 
@@ -44,7 +44,7 @@ pub(super) fn sort(
     let params = scalars.flat_map(|scalar| [scalar.clone(), scalar]).collect();
     let results = vec![TensorType::scalar(DType::Pred)];
     callee::expect(callees, "comparator", comparator, FunctionType { params, results })?;
-    Ok(operands.iter().map(|&ty| ty.clone()).collect())
+    Ok(owned(operands))
 }
 
 fn same_shapes(inputs: &[&TensorType]) -> Result<(), InferError> {

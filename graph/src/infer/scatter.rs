@@ -1,7 +1,7 @@
 //! Scatter.
 
 use super::gather::{batching_axes, combine, index_batch_sizes, removed_axes};
-use super::{Callees, DTypeClass, InferError, OperandCount, Role, callee, check};
+use super::{Callees, DTypeClass, InferError, OperandCount, Role, callee, check, owned};
 use crate::op::ScatterDims;
 use crate::{FuncId, FunctionType, TensorType};
 
@@ -28,7 +28,7 @@ pub(super) fn scatter(
     let scalars: Vec<TensorType> = inputs.iter().map(|ty| TensorType::scalar(ty.dtype)).collect();
     let params = scalars.iter().chain(&scalars).cloned().collect();
     callee::expect(callees, "body", body, FunctionType { params, results: scalars })?;
-    Ok(inputs.iter().map(|&ty| ty.clone()).collect())
+    Ok(owned(inputs))
 }
 
 type Operands<'s, 'a> = (&'s [&'a TensorType], &'a TensorType, &'s [&'a TensorType]);
