@@ -1,9 +1,10 @@
 //! The module and its functions.
 
-use lapidary_graph::{FuncId, Module};
+use lapidary_graph::FuncId;
+use lapidary_graph::verify::VerifiedModule;
 
 use crate::emit::Emitter;
-use crate::mlir::{Location, Name, Symbol, Type, Value, Writer};
+use crate::mlir::{Location, Name, Type, Value, Writer};
 use crate::sharding::{EntryShardings, Placement, entry_shardings};
 use crate::{LowerError, Mesh, ShardingRules, Target};
 
@@ -25,17 +26,17 @@ pub struct LowerOptions<'a> {
 /// # Errors
 /// If the module has no entry, a constant is too large for program text, functions are nested absurdly
 /// deeply, or the mesh has an axis that no rule uses.
-pub fn lower(module: &Module, options: &LowerOptions<'_>) -> Result<String, LowerError> {
+pub fn lower(module: VerifiedModule<'_>, options: &LowerOptions<'_>) -> Result<String, LowerError> {
+    let module = module.module();
     let entry = module.entry().ok_or_else(|| LowerError::NoEntry { module: module.name.clone() })?;
     let placement = options.mesh.map(|mesh| Placement::new(mesh, options.rules, module)).transpose()?;
     let mut text = String::new();
     let mut emitter = Emitter::new(Writer::new(&mut text), module, options.target, placement.as_ref());
 
-    let name = if module.name.is_empty() { "program" } else { &module.name };
     let devices = options.mesh.map_or(1, Mesh::num_devices);
     emitter.writer.line(format_args!(
         "module @{} attributes {{mhlo.num_partitions = {devices} : i32, mhlo.num_replicas = 1 : i32}} {{",
-        Symbol(name)
+        module.name
     ))?;
     emitter.writer.indent();
     if let Some(placement) = &placement {
@@ -107,7 +108,7 @@ impl Emitter<'_> {
         let ty = function.ty();
         self.writer.restart_numbering();
         self.writer.start_line()?;
-        self.writer.text(format_args!("func.func {visibility} @{}(", Symbol(&function.name)))?;
+        self.writer.text(format_args!("func.func {visibility} @{}(", function.name))?;
         let mut arguments = Vec::new();
         for (i, (param, ty)) in function.params.iter().zip(ty.params).enumerate() {
             let argument = Value { name: Name::Argument(i), ty };

@@ -12,6 +12,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lapidary_graph::verify::verify;
 use lapidary_graph::{Attr, Attributes, DType, TensorType, text};
 use lapidary_lower::target::{CPU, Kernel, Target};
 use lapidary_lower::{LowerOptions, Mesh, ShardingRules, lower};
@@ -66,12 +67,13 @@ fn lowered_texts_are_the_goldens() {
     for path in filetests() {
         let source = fs::read_to_string(&path).unwrap();
         let module = text::parse(&source).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let module = verify(&module).unwrap_or_else(|violations| panic!("{}: {violations}", path.display()));
         let goldens: Vec<Golden> = source.lines().map_while(golden).collect();
         assert!(!goldens.is_empty(), "{} names no golden", path.display());
         for golden in goldens {
             let rules = ShardingRules::transformer();
             let options = LowerOptions { target: &golden.target, mesh: golden.mesh.as_ref(), rules: &rules };
-            let lowered = lower(&module, &options).unwrap_or_else(|error| panic!("{}: {error}", golden.file));
+            let lowered = lower(module, &options).unwrap_or_else(|error| panic!("{}: {error}", golden.file));
             let golden_path = path.with_file_name(&golden.file);
             if bless {
                 fs::write(&golden_path, &lowered).unwrap();

@@ -4,7 +4,7 @@ use lapidary_graph::{Attributes, FuncId};
 
 use super::{Emitter, Site};
 use crate::LowerError;
-use crate::mlir::{Dictionary, Location, Quoted, Symbol, Value};
+use crate::mlir::{Dictionary, Location, Quoted, Value};
 
 impl Emitter<'_> {
     /// A call of a function that the text has once.
@@ -13,7 +13,7 @@ impl Emitter<'_> {
         if !self.called.contains(&callee) {
             self.called.push(callee);
         }
-        self.generic(site, "func.call", format_args!("callee = @{}", Symbol(&function.name)), &[])
+        self.generic(site, "func.call", format_args!("callee = @{}", function.name), &[])
     }
 
     /// A typed-FFI call: XLA hands the handler the attributes as a dictionary.

@@ -6,7 +6,7 @@ use lapidary_graph::{Attr, Attributes};
 
 use super::list;
 use super::literal::write_f64;
-use super::symbols::{Quoted, Symbol};
+use super::strings::Quoted;
 
 /// `[1, 2]`.
 pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
@@ -37,7 +37,7 @@ impl fmt::Display for Dictionary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
         for (i, (name, value)) in self.0.iter().enumerate() {
-            write!(f, "{}{} = ", if i == 0 { "" } else { ", " }, Symbol(name))?;
+            write!(f, "{}{name} = ", if i == 0 { "" } else { ", " })?;
             match value {
                 Attr::Bool(value) => write!(f, "{value}")?,
                 Attr::Int(value) => write!(f, "{value} : i64")?,

@@ -4,13 +4,13 @@ use std::fmt;
 
 mod attributes;
 mod literal;
-mod symbols;
+mod strings;
 mod types;
 mod writer;
 
 pub(crate) use attributes::{Dictionary, I64Array, List};
 pub(crate) use literal::{Dense, MAX_CONSTANT_BYTES};
-pub(crate) use symbols::{Location, Quoted, Symbol};
+pub(crate) use strings::{Location, Quoted};
 pub(crate) use types::{FunctionSignature, Type, Types};
 pub(crate) use writer::{Name, Names, Value, Writer};
 

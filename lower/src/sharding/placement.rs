@@ -6,7 +6,7 @@ use lapidary_graph::{LogicalAxes, Module, TensorType};
 
 use super::{Mesh, Sharding, ShardingRules};
 use crate::LowerError;
-use crate::mlir::{List, Quoted, Symbol};
+use crate::mlir::{List, Quoted};
 
 /// A mesh and rules for one module, and the symbol that the mesh has in its text.
 pub(crate) struct Placement<'a> {
@@ -58,7 +58,7 @@ pub(crate) struct Declaration<'a> {
 impl fmt::Display for Declaration<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let axes = self.mesh.axes().iter().map(|(name, size)| format!("{}={size}", Quoted(name)));
-        write!(f, "sdy.mesh @{} = <{}>", Symbol(self.symbol), List(&axes.collect::<Vec<_>>()))
+        write!(f, "sdy.mesh @{} = <{}>", self.symbol, List(&axes.collect::<Vec<_>>()))
     }
 }
 
@@ -75,6 +75,6 @@ impl fmt::Display for Constraint<'_> {
             format!("{{{}}}", axes.join(", "))
         };
         let dims: Vec<String> = self.sharding.mesh_axes().map(dim).collect();
-        write!(f, "<@{}, {}>", Symbol(self.symbol), List(&dims))
+        write!(f, "<@{}, {}>", self.symbol, List(&dims))
     }
 }

@@ -1,4 +1,5 @@
-//! Strings, symbol names and locations.
+//! Strings and locations. Names of functions and attributes need no quotes: verified modules have only
+//! identifiers there.
 
 use std::fmt;
 
@@ -21,17 +22,6 @@ fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         }
     }
     Ok(())
-}
-
-/// An attribute or symbol name: bare where the syntax allows it, quoted otherwise.
-pub(crate) struct Symbol<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Symbol<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let starts_well = self.0.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        let goes_on_well = self.0.chars().all(|c| c.is_ascii_alphanumeric() || "_$.".contains(c));
-        if starts_well && goes_on_well { f.write_str(self.0) } else { write!(f, "{}", Quoted(self.0)) }
-    }
 }
 
 /// The location of an operation: its model path and its op, which XLA keeps as `op_name`.
