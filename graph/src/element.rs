@@ -172,7 +172,11 @@ pub fn to_bits(dtype: DType, value: Scalar) -> u64 {
             };
             integer as u64 & (u64::MAX >> (64 - dtype.bits()))
         }
-        DTypeKind::Float => float_to_bits(dtype, value.as_f64()),
+        DTypeKind::Float => match value {
+            // Two roundings, to f64 and to the narrower type, could differ from one.
+            Scalar::Int(i) if dtype != DType::F64 => float_to_bits(dtype, integer_to_odd_f64(i)),
+            Scalar::Bool(_) | Scalar::Int(_) | Scalar::Float(_) => float_to_bits(dtype, value.as_f64()),
+        },
     }
 }
 
@@ -196,11 +200,35 @@ fn float_to_bits(dtype: DType, value: f64) -> u64 {
     match dtype {
         DType::F8E4M3FN => u64::from(F8E4M3FN.encode(value)),
         DType::F8E5M2 => u64::from(F8E5M2.encode(value)),
-        DType::BF16 => u64::from(bf16::from_f64(value).to_bits()),
-        DType::F16 => u64::from(f16::from_f64(value).to_bits()),
+        // `from_f64` of `half` ignores the low mantissa bits, or rounds twice on machines with f16.
+        DType::BF16 => u64::from(bf16::from_f32(round_to_odd_f32(value)).to_bits()),
+        DType::F16 => u64::from(f16::from_f32(round_to_odd_f32(value)).to_bits()),
         DType::F32 => u64::from((value as f32).to_bits()),
         _ => value.to_bits(),
     }
+}
+
+/// `value` as an f32 whose last bit is set if it is inexact. Rounding that to a type with two mantissa bits
+/// fewer gives what rounding `value` would: no tie appears that was not there (Boldo and Melquiond, 2008).
+fn round_to_odd_f32(value: f64) -> f32 {
+    let nearest = value as f32;
+    let widened = f64::from(nearest);
+    if widened == value || value.is_nan() {
+        return nearest;
+    }
+    let away_from_zero = widened.abs() > value.abs();
+    f32::from_bits((nearest.to_bits() - u32::from(away_from_zero)) | 1)
+}
+
+/// As [`round_to_odd_f32`], from an integer to an f64.
+fn integer_to_odd_f64(value: i128) -> f64 {
+    let nearest = value as f64;
+    let widened = nearest as i128;
+    if widened == value {
+        return nearest;
+    }
+    let away_from_zero = widened.unsigned_abs() > value.unsigned_abs();
+    f64::from_bits((nearest.to_bits() - u64::from(away_from_zero)) | 1)
 }
 
 fn float_from_bits(dtype: DType, bits: u64) -> f64 {
@@ -243,6 +271,24 @@ mod tests {
         let f8 = |v| float_from_bits(DType::F8E5M2, float_to_bits(DType::F8E5M2, v));
         assert_eq!(f8(65536.0), f64::INFINITY);
         assert_eq!(f8(-57344.0), -57344.0);
+    }
+
+    #[test]
+    fn floats_and_integers_round_once() {
+        let float = |dtype, x| round(dtype, Scalar::Float(x)).as_f64();
+        let just_above_tie = 1.0 + 2f64.powi(-8) + 2f64.powi(-50);
+        assert_eq!(float(DType::BF16, just_above_tie), 1.0 + 2f64.powi(-7));
+        assert_eq!(float(DType::BF16, 1.0 + 2f64.powi(-8)), 1.0, "a tie goes to even");
+        assert_eq!(float(DType::F16, 1.0 + 2f64.powi(-11) + 2f64.powi(-50)), 1.0 + 2f64.powi(-10));
+        assert_eq!(float(DType::F16, -(1.0 + 2f64.powi(-11) - 2f64.powi(-50))), -1.0);
+        assert_eq!(float(DType::BF16, 1e300), f64::INFINITY);
+        assert_eq!(float(DType::F16, 65519.999_999), 65504.0);
+        assert_eq!(float(DType::BF16, 1e-300), 0.0);
+        let integer = |dtype, i| round(dtype, Scalar::Int(i)).as_f64();
+        let just_above_tie = (1i128 << 62) + (1 << 38) + 1;
+        assert_eq!(integer(DType::F32, just_above_tie), 2f64.powi(62) + 2f64.powi(39));
+        assert_eq!(integer(DType::F32, -just_above_tie), -2f64.powi(62) - 2f64.powi(39));
+        assert_eq!(integer(DType::F64, (1 << 62) + (1 << 9) + 1), 2f64.powi(62) + 2f64.powi(10));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod dtype;
 pub mod element;
 pub mod ids;
 pub mod infer;
+pub mod interp;
 pub mod literal;
 pub mod module;
 pub mod nn;

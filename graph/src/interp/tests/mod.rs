@@ -1,0 +1,1 @@
+//! Tests of the ops through whole functions.
