@@ -258,6 +258,8 @@ impl<'de> Deserialize<'de> for RawHeader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn file(header: &str, data_len: usize) -> Vec<u8> {
@@ -347,5 +349,32 @@ mod tests {
         let twice = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
                         "a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
         assert!(matches!(error(twice, 8), HeaderError::Duplicate { .. }));
+    }
+
+    const SOUND: &str = r#"{"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
+                            "b":{"dtype":"BF16","shape":[4],"data_offsets":[8,16]}}"#;
+
+    proptest! {
+        /// Whatever is accepted lies in the file and has the size of its shape; nothing panics.
+        #[test]
+        fn damage_is_refused_or_harmless(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            keep in any::<prop::sample::Index>(),
+            truncate in any::<bool>(),
+        ) {
+            let mut bytes = file(SOUND, 16);
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if truncate {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+            for tensor in parse(&bytes).unwrap_or_default() {
+                let elements: usize = tensor.dims.iter().product();
+                prop_assert!(tensor.range.end <= bytes.len());
+                prop_assert_eq!(tensor.range.len(), elements * tensor.dtype.size());
+            }
+        }
     }
 }

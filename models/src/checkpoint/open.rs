@@ -211,21 +211,25 @@ fn check_tied(
     selected: &[TensorView],
     head: &TensorView,
 ) -> Result<(), CheckpointError> {
-    const BLOCK: usize = 8 << 20;
     let embedding = WeightSpec::new(config, WeightRole::Embedding, None).name;
-    let tied = selected.iter().find(|tensor| tensor.name == embedding).is_some_and(|embedding| {
-        let blocks = embedding.bytes().chunks(BLOCK).zip(head.bytes().chunks(BLOCK));
-        let same = embedding.dtype == head.dtype
-            && embedding.dims == head.dims
-            && blocks.enumerate().all(|(at, (embedding_block, head_block))| {
-                let same = embedding_block == head_block;
-                for tensor in [embedding, head] {
-                    let start = tensor.range.start + at * BLOCK;
-                    tensor.source.release(start..start + embedding_block.len());
-                }
-                same
-            });
+    let embedding = selected.iter().find(|tensor| tensor.name == embedding);
+    if embedding.is_some_and(|embedding| is_same(embedding, head)) {
+        return Ok(());
+    }
+    Err(CheckpointError::UntiedHead { file: head.source.path().to_owned() })
+}
+
+/// Compares two tensors bit by bit, without keeping what was read resident.
+fn is_same(a: &TensorView, b: &TensorView) -> bool {
+    const BLOCK: usize = 8 << 20;
+    let mut blocks = a.bytes().chunks(BLOCK).zip(b.bytes().chunks(BLOCK)).enumerate();
+    let same_block = |(at, (a_block, b_block)): (usize, (&[u8], &[u8]))| {
+        let same = a_block == b_block;
+        for tensor in [a, b] {
+            let start = tensor.range.start + at * BLOCK;
+            tensor.source.release(start..start + a_block.len());
+        }
         same
-    });
-    if tied { Ok(()) } else { Err(CheckpointError::UntiedHead { file: head.source.path().to_owned() }) }
+    };
+    a.dtype == b.dtype && a.dims == b.dims && blocks.all(same_block)
 }

@@ -35,7 +35,7 @@ impl GemmaConfig {
         match self.architecture {
             Architecture::Gemma1 => {}
             Architecture::Gemma2 => object.append(&mut json_object(json!({
-                "query_pre_attn_scalar": self.query_pre_attn_scalar,
+                "query_pre_attn_scalar": integer_if_whole(self.query_pre_attn_scalar),
                 "attn_logit_softcapping": self.attn_logit_softcap,
                 "final_logit_softcapping": self.final_logit_softcap,
                 "sliding_window": self.sliding_window,
@@ -61,6 +61,12 @@ impl GemmaConfig {
             several => json!(several),
         }
     }
+}
+
+/// transformers 5 types the field as an integer, although it only ever takes its root.
+fn integer_if_whole(value: f64) -> Value {
+    let whole = value as u64;
+    if whole as f64 == value { json!(whole) } else { json!(value) }
 }
 
 const fn layer_type(kind: &AttentionKind) -> &'static str {
@@ -92,6 +98,14 @@ mod tests {
             let config = GemmaConfig::named(name).unwrap();
             assert_eq!(GemmaConfig::from_json(config.to_json().as_bytes()).unwrap(), config, "{name}");
         }
+    }
+
+    #[test]
+    fn whole_query_scalars_are_integers() {
+        let mut config = GemmaConfig::builtin_tiny();
+        assert!(config.to_json().contains("\"query_pre_attn_scalar\": 16,"));
+        config.query_pre_attn_scalar = 20.25;
+        assert_eq!(GemmaConfig::from_json(config.to_json().as_bytes()).unwrap(), config);
     }
 
     #[test]

@@ -26,14 +26,14 @@ impl GemmaConfig {
         size("num_key_value_heads", self.num_kv_heads, MAX_HEADS)?;
         size("head_dim", self.head_dim, MAX_HEAD_DIM)?;
         size("max_position_embeddings", self.context, MAX_CONTEXT)?;
-        if self.num_heads % self.num_kv_heads != 0 {
+        if !self.num_heads.is_multiple_of(self.num_kv_heads) {
             return Err(out_of_range(
                 "num_attention_heads",
                 self.num_heads,
                 format!("a multiple of num_key_value_heads, {}", self.num_kv_heads),
             ));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return Err(out_of_range(
                 "head_dim",
                 self.head_dim,

@@ -108,11 +108,14 @@ pub fn synth(
 
     write("config.json", &config.to_json())?;
     write("generation_config.json", &config.to_generation_json())?;
-    let tokenizer = builtin_tokenizer_json(config.vocab_size);
-    if let Some(tokenizer) = &tokenizer {
-        write("tokenizer.json", tokenizer)?;
-        write("tokenizer_config.json", &builtin_tokenizer_config_json())?;
-    }
+    let has_tokenizer = match builtin_tokenizer_json(config.vocab_size) {
+        None => false,
+        Some(tokenizer) => {
+            write("tokenizer.json", &tokenizer)?;
+            write("tokenizer_config.json", &builtin_tokenizer_config_json())?;
+            true
+        }
+    };
 
     let plan = Plan::new(&config, options.dtype, options.seed, options.max_shard_bytes);
     let mut meter = Meter::new(plan.file_bytes(), progress);
@@ -124,7 +127,7 @@ pub fn synth(
         write("model.safetensors.index.json", &index)?;
     }
     output.commit()?;
-    Ok(SynthReport { data_bytes: plan.data_bytes(), shards: files.len(), has_tokenizer: tokenizer.is_some() })
+    Ok(SynthReport { data_bytes: plan.data_bytes(), shards: files.len(), has_tokenizer })
 }
 
 fn write_shard(plan: &Plan<'_>, shard: usize, path: &Path, meter: &mut Meter<'_>) -> Result<(), SynthError> {

@@ -20,60 +20,12 @@ const SPECIAL: [(&str, u32); 6] = [
 /// Ids below this are special tokens, or unused as many of Gemma's are.
 const FIRST_BYTE_ID: u32 = 108;
 
-/// Pairs that merge, most urgent first; each makes a piece.
-const MERGES: [(&str, &str); 52] = [
-    ("▁", "t"),
-    ("h", "e"),
-    ("▁", "a"),
-    ("i", "n"),
-    ("▁t", "he"),
-    ("r", "e"),
-    ("o", "n"),
-    ("e", "r"),
-    ("▁", "s"),
-    ("▁", "w"),
-    ("a", "t"),
-    ("n", "d"),
-    ("o", "u"),
-    ("▁", "o"),
-    ("i", "s"),
-    ("e", "n"),
-    ("▁", "b"),
-    ("▁", "c"),
-    ("o", "r"),
-    ("i", "t"),
-    ("e", "s"),
-    ("▁", "f"),
-    ("▁", "m"),
-    ("in", "g"),
-    ("▁", "p"),
-    ("▁o", "f"),
-    ("▁a", "nd"),
-    ("▁t", "o"),
-    ("a", "n"),
-    ("▁", "h"),
-    ("l", "l"),
-    ("e", "d"),
-    ("a", "r"),
-    ("▁", "d"),
-    ("a", "l"),
-    ("▁", "l"),
-    ("▁", "in"),
-    ("▁", "n"),
-    ("▁", "y"),
-    ("▁y", "ou"),
-    ("s", "t"),
-    ("r", "o"),
-    ("l", "e"),
-    ("v", "e"),
-    ("▁", "g"),
-    ("c", "h"),
-    ("▁", "I"),
-    ("▁", "T"),
-    ("o", "m"),
-    ("i", "c"),
-    ("▁b", "e"),
-    ("▁w", "he"),
+/// Pairs that merge, most urgent first; each makes a piece. Spaces only separate: in text they are `▁`.
+const MERGES: [&str; 52] = [
+    "▁ t", "h e", "▁ a", "i n", "▁t he", "r e", "o n", "e r", "▁ s", "▁ w", "a t", "n d", "o u", "▁ o",
+    "i s", "e n", "▁ b", "▁ c", "o r", "i t", "e s", "▁ f", "▁ m", "in g", "▁ p", "▁o f", "▁a nd", "▁t o",
+    "a n", "▁ h", "l l", "e d", "a r", "▁ d", "a l", "▁ l", "▁ in", "▁ n", "▁ y", "▁y ou", "s t", "r o",
+    "l e", "v e", "▁ g", "c h", "▁ I", "▁ T", "o m", "i c", "▁b e", "▁w he",
 ];
 
 /// Pieces by id: specials, bytes, characters, merges; then placeholders up to `vocab_size`, so that every id a
@@ -88,7 +40,7 @@ fn vocabulary(vocab_size: usize) -> Option<Vec<String>> {
     pieces.extend(["\n", "\t", "▁"].map(str::to_owned));
     pieces.extend(('!'..='~').map(String::from));
     let room = vocab_size.checked_sub(pieces.len())?;
-    pieces.extend(MERGES.iter().take(room).map(|(left, right)| format!("{left}{right}")));
+    pieces.extend(MERGES.iter().take(room).map(|pair| pair.replace(' ', "")));
     pieces.extend((pieces.len()..vocab_size).map(|id| format!("<unused{id}>")));
     Some(pieces)
 }
@@ -97,11 +49,7 @@ fn vocabulary(vocab_size: usize) -> Option<Vec<String>> {
 /// characters have room.
 pub fn builtin_tokenizer_json(vocab_size: usize) -> Option<String> {
     let pieces = vocabulary(vocab_size)?;
-    let merges: Vec<_> = MERGES
-        .iter()
-        .filter(|(left, right)| pieces.iter().any(|piece| piece.strip_prefix(left) == Some(right)))
-        .map(|(left, right)| format!("{left} {right}"))
-        .collect();
+    let merges: Vec<_> = MERGES.iter().filter(|pair| pieces.contains(&pair.replace(' ', ""))).collect();
     let vocab: Map<String, Value> =
         pieces.into_iter().zip(0_u32..).map(|(piece, id)| (piece, json!(id))).collect();
     let added_tokens: Vec<_> = SPECIAL

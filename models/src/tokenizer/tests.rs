@@ -39,6 +39,23 @@ fn merges_apply() {
     assert_eq!(pieces, ["<bos>", "in", "▁the"]);
 }
 
+/// Ids that transformers 5.23 (`GemmaTokenizer`) gives with the same files.
+#[test]
+fn ids_are_those_of_transformers() {
+    let tokenizer = builtin();
+    for (text, ids) in [
+        ("in the end", &[2, 464, 465, 366, 435, 472][..]),
+        (
+            "héllo 漢😀\n\tx",
+            &[2, 438, 303, 277, 491, 445, 366, 338, 296, 270, 348, 267, 260, 236, 364, 365, 454],
+        ),
+        ("  two  spaces", &[2, 366, 461, 453, 445, 366, 469, 446, 431, 433, 481]),
+        ("<start_of_turn>user\n", &[2, 106, 451, 449, 468, 364]),
+    ] {
+        assert_eq!(tokenizer.encode(text).unwrap(), ids, "{text:?}");
+    }
+}
+
 #[test]
 fn bos_comes_once() {
     let tokenizer = builtin();
