@@ -36,14 +36,20 @@ pub(super) fn parse(dtype: DType, text: &str) -> Result<u64, String> {
         }
         DTypeKind::Float => float(dtype, text).map(Scalar::Float),
     };
-    scalar.map(|scalar| element::to_bits(dtype, scalar)).ok_or_else(|| format!("`{text}` is not a {dtype}"))
+    scalar
+        .map(|scalar| element::to_bits(dtype, scalar))
+        .ok_or_else(|| format!("`{text}` is not an element of type {dtype}"))
 }
+
+/// Whole numbers below this are printed exactly, although a narrow float needs fewer digits: 448, not 450.
+const EXACT_BELOW: f64 = 1e6;
 
 /// The shortest decimal that `parse` rounds to `value`, or its name.
 fn decimal(dtype: DType, value: f64) -> String {
     match dtype {
         _ if value.is_nan() => "nan".to_string(),
         DType::F64 => format!("{value:?}"),
+        _ if value.fract() == 0.0 && value.abs() < EXACT_BELOW => format!("{value:?}"),
         DType::F32 => format!("{:?}", value as f32),
         _ => {
             let bits = element::to_bits(dtype, Scalar::Float(value));
@@ -89,6 +95,7 @@ mod tests {
         let bf16 = |v| print(DType::BF16, element::to_bits(DType::BF16, Scalar::Float(v)));
         assert_eq!(bf16(0.1), "0.1");
         assert_eq!(bf16(-2.5), "-2.5");
+        assert_eq!(print(DType::F16, 0x7bff), "65504.0");
         assert_eq!(bf16(f64::NEG_INFINITY), "-inf");
         assert_eq!(bf16(1e30), "1e30");
         assert_eq!(print(DType::F32, u64::from(0.1f32.to_bits())), "0.1");

@@ -71,7 +71,7 @@ impl fmt::Display for ParseError {
         writeln!(f, "{}", self.message)?;
         writeln!(f, "{gutter}--> line {line}, column {}", self.column)?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{line} | {}", self.excerpt.trim_end())?;
+        writeln!(f, "{}", format!("{line} | {}", self.excerpt).trim_end())?;
         write!(f, "{gutter} | {}{}", " ".repeat(self.mark_start), "^".repeat(self.mark_len))
     }
 }

@@ -65,7 +65,7 @@ impl<'s> Parser<'s> {
 
         if returned.len() != declared.len() {
             let (expected, got) = (declared.len(), returned.len());
-            let message = format!("the function declares {expected} results and returns {got}");
+            let message = format!("the header declares {expected} result(s), but {got} are returned");
             return Err(self.error(return_token, message));
         }
         for (operation, tokens) in body.function.ops.iter_mut().zip(&body.operands) {
