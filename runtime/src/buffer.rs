@@ -61,7 +61,7 @@ impl Buffer {
     /// Bytes of device memory, padding included.
     ///
     /// # Errors
-    /// If the buffer was deleted, or the plugin fails.
+    /// If the plugin fails.
     pub fn on_device_size(&self) -> Result<usize> {
         self.raw.on_device_size()
     }
@@ -132,7 +132,9 @@ impl Buffer {
             // Nothing to copy, and no address that a plugin would accept; errors still count.
             return self.raw.ready_event()?.wait();
         }
-        self.raw.read_into(self.shape.dims.len(), destination)
+        self.raw.read_into(self.shape.dims.len(), destination)?;
+        normalize_nibbles(self.shape.element_type, destination);
+        Ok(())
     }
 
     /// The array's bytes; see [`read_into`](Self::read_into).
@@ -168,6 +170,15 @@ impl Buffer {
     /// If the platform has no such address.
     pub fn device_address(&self) -> Result<usize> {
         self.raw.device_address()
+    }
+}
+
+/// Gives 4-bit integers the host's form. The CPU plugin, for one, leaves out the sign.
+fn normalize_nibbles(element_type: ElementType, bytes: &mut [u8]) {
+    match element_type {
+        ElementType::S4 => bytes.iter_mut().for_each(|byte| *byte = (((*byte << 4) as i8) >> 4) as u8),
+        ElementType::U4 => bytes.iter_mut().for_each(|byte| *byte &= 0x0f),
+        _ => {}
     }
 }
 

@@ -248,7 +248,7 @@ fn check_strides(bytes: &[u8], shape: &Shape, strides: &[usize]) -> Result<Vec<i
             .try_fold(0usize, |last, (&dim, &stride)| last.checked_add((dim - 1).checked_mul(stride)?))
             .and_then(|last| last.checked_add(shape.element_type.host_bytes()))
     };
-    if !end.is_some_and(|end| end <= bytes.len()) {
+    if end.is_none_or(|end| end > bytes.len()) {
         return invalid(format!("reach beyond the {} bytes of host data", bytes.len()));
     }
     if strides.iter().any(|stride| stride % shape.element_type.host_bytes() != 0) {

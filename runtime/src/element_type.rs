@@ -10,8 +10,8 @@ macro_rules! element_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $buffer_type:literal, $primitive_type:literal, $bytes:literal;)*) => {
         /// The type of an array's elements.
         ///
-        /// In host memory a 4-bit integer takes one byte, its value in the low half; plugins pack them on
-        /// the device as they like.
+        /// In host memory a 4-bit integer takes one byte, sign-extended if it is signed; plugins pack them
+        /// on the device as they like.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ElementType {
             $($(#[$doc])* $variant,)*

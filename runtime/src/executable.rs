@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use prost::Message;
@@ -223,6 +224,8 @@ pub struct LoadedExecutable {
     client: Client,
     addressable_devices: Vec<Device>,
     deferred: Arc<DeferredError>,
+    /// Kept here because the CPU plugin ignores deletion.
+    deleted: AtomicBool,
 }
 
 impl LoadedExecutable {
@@ -238,6 +241,7 @@ impl LoadedExecutable {
             client: client.clone(),
             addressable_devices,
             deferred: Arc::default(),
+            deleted: AtomicBool::new(false),
         })
     }
 
@@ -291,15 +295,13 @@ impl LoadedExecutable {
     /// # Errors
     /// If the plugin fails.
     pub fn delete(&self) -> Result<()> {
+        self.deleted.store(true, Ordering::Release);
         self.raw.delete()
     }
 
     /// Whether [`delete`](Self::delete) was called.
-    ///
-    /// # Errors
-    /// If the plugin fails.
-    pub fn is_deleted(&self) -> Result<bool> {
-        self.raw.is_deleted()
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
     }
 
     pub(crate) fn arguments_error(&self, problem: ArgumentsProblem) -> Error {

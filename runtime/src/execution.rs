@@ -52,7 +52,7 @@ pub struct Execution {
 impl Execution {
     pub(crate) fn new(client: &Client, raw: RawExecution, deferred: &Arc<DeferredError>) -> Result<Self> {
         let events = raw.done.into_iter().map(Event::new).collect();
-        let completion = Completion { events, deferred: deferred.clone() };
+        let completion = Completion::new(events, deferred);
         let outputs = raw
             .outputs
             .into_iter()
@@ -88,6 +88,10 @@ pub struct Completion {
 }
 
 impl Completion {
+    pub(crate) fn new(events: Vec<Event>, deferred: &Arc<DeferredError>) -> Self {
+        Self { events, deferred: deferred.clone() }
+    }
+
     /// Whether the execution is done on all devices, successfully or not.
     ///
     /// # Errors
@@ -155,7 +159,7 @@ pub(crate) fn check_arguments(
     arguments: &[Vec<Argument<'_>>],
 ) -> Result<Vec<i64>> {
     let error = |problem| Err(executable.arguments_error(problem));
-    if executable.is_deleted()? {
+    if executable.is_deleted() {
         return error(ArgumentsProblem::ExecutableDeleted);
     }
     let devices = executable.addressable_devices();

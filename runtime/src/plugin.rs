@@ -84,6 +84,9 @@ impl Plugin {
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugin").field("path", &self.path()).field("api_version", &self.api_version()).finish()
+        f.debug_struct("Plugin")
+            .field("path", &self.path())
+            .field("api_version", &self.api_version())
+            .finish()
     }
 }

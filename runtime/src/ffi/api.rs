@@ -62,19 +62,39 @@ impl Api {
     }
 
     fn slot<A: Arguments>(&self) -> Result<NonNull<c_void>> {
-        // SAFETY: the header is part of every `PJRT_Api`.
-        let table_size = unsafe { self.table.as_ref() }.struct_size;
-        let function = (A::SLOT_OFFSET + size_of::<*mut c_void>() <= table_size)
-            .then(|| {
-                // SAFETY: the slot lies within the table, as just checked.
-                unsafe { self.table.as_ptr().byte_add(A::SLOT_OFFSET).cast::<*mut c_void>().read() }
-            })
-            .and_then(NonNull::new);
-        function.ok_or_else(|| Error::Unsupported {
+        self.slot_at(A::SLOT_OFFSET).ok_or_else(|| Error::Unsupported {
             plugin: self.plugin.to_string(),
             function: A::FUNCTION,
             version: self.version(),
         })
+    }
+
+    /// The function pointer at a byte offset, if the table reaches that far and it is not null.
+    fn slot_at(&self, offset: usize) -> Option<NonNull<c_void>> {
+        // SAFETY: the header is part of every `PJRT_Api`.
+        let table_size = unsafe { self.table.as_ref() }.struct_size;
+        if offset + size_of::<*mut c_void>() > table_size {
+            return None;
+        }
+        // SAFETY: the slot lies within the table, as just checked.
+        NonNull::new(unsafe { self.table.as_ptr().byte_add(offset).cast::<*mut c_void>().read() })
+    }
+
+    /// Calls the function at a slot with arguments of an unchecked type, if there is one.
+    ///
+    /// # Safety
+    /// The function returns a `PJRT_Error*` and reads of `args` only what they hold.
+    #[cfg(test)]
+    pub(super) unsafe fn probe(&self, offset: usize, args: *mut c_void) -> Option<*mut PjrtError> {
+        let slot = self.slot_at(offset)?;
+        // SAFETY: the caller says what the function returns.
+        let function = unsafe {
+            std::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void) -> *mut PjrtError>(
+                slot.as_ptr(),
+            )
+        };
+        // SAFETY: the caller says what the function reads.
+        Some(unsafe { function(args) })
     }
 
     /// Calls the function that `args` belongs to.

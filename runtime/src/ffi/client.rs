@@ -1,6 +1,7 @@
 //! Clients: compiling, loading, and moving host data in.
 
 use std::ffi::{c_char, c_void};
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -54,6 +55,13 @@ impl RawClient {
         // SAFETY: the options outlive the call; there is no key-value store.
         unsafe { api.call(&mut args)? };
         Ok(Self { api: api.clone(), client: non_null::<ClientCreate, _>(args.client, "client")? })
+    }
+
+    /// # Safety
+    /// `client` is a live client of `api`'s plugin that nothing else owns.
+    #[cfg(test)]
+    pub(super) unsafe fn from_raw(api: &Api, client: NonNull<PjrtClient>) -> Self {
+        Self { api: api.clone(), client }
     }
 
     pub(crate) fn api(&self) -> &Api {
@@ -113,14 +121,13 @@ impl RawClient {
         code: &[u8],
         options: &[u8],
     ) -> Result<RawLoadedExecutable> {
-        let program = program(format, code);
+        let program = CProgram::new(format, code);
         let mut args = ClientCompile::new();
         args.client = self.as_ptr();
-        args.program = &program;
+        args.program = program.as_ptr();
         args.compile_options = options.as_ptr().cast::<c_char>();
         args.compile_options_size = options.len();
-        // SAFETY: program and options outlive the call, which does not write to the code; the executable
-        // returned is owned.
+        // SAFETY: program and options outlive the call; the executable returned is owned.
         unsafe {
             self.api.call(&mut args)?;
             let executable = non_null::<ClientCompile, _>(args.executable, "executable")?;
@@ -211,12 +218,26 @@ impl RawClient {
     }
 }
 
-/// The C form of a program. It points into `format` and `code`.
-pub(super) fn program(format: &str, code: &[u8]) -> Program {
-    let mut program = Program::new();
-    program.code = code.as_ptr().cast_mut().cast::<c_char>();
-    program.code_size = code.len();
-    program.format = format.as_ptr().cast::<c_char>();
-    program.format_size = format.len();
-    program
+/// A program in the form that the C API takes.
+pub(super) struct CProgram<'a> {
+    raw: Program,
+    _code: Vec<u8>,
+    _format: PhantomData<&'a str>,
+}
+
+impl<'a> CProgram<'a> {
+    pub(super) fn new(format: &'a str, code: &[u8]) -> Self {
+        // MLIR's lexer looks for a NUL behind the text, whatever size it is told. The NUL is not counted.
+        let mut code = [code, &[0]].concat();
+        let mut raw = Program::new();
+        raw.code = code.as_mut_ptr().cast::<c_char>();
+        raw.code_size = code.len() - 1;
+        raw.format = format.as_ptr().cast::<c_char>();
+        raw.format_size = format.len();
+        Self { raw, _code: code, _format: PhantomData }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const Program {
+        &self.raw
+    }
 }

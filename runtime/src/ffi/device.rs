@@ -99,10 +99,7 @@ impl RawDevice {
             copy_slice(args.memories, args.num_memories)
                 .into_iter()
                 .map(|memory| {
-                    describe_memory(
-                        self.api(),
-                        non_null::<DeviceAddressableMemories, _>(memory, "memory")?,
-                    )
+                    describe_memory(self.api(), non_null::<DeviceAddressableMemories, _>(memory, "memory")?)
                 })
                 .collect()
         }

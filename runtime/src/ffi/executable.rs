@@ -18,7 +18,6 @@ use super::functions::{
     ExecutableOutputElementTypes, ExecutableOutputMemoryKinds, ExecutableSerialize,
     ExecutableSizeOfGeneratedCodeInBytes, LoadedExecutableAddressableDevices, LoadedExecutableDelete,
     LoadedExecutableDestroy, LoadedExecutableExecute, LoadedExecutableGetExecutable,
-    LoadedExecutableIsDeleted,
 };
 use super::{copy_slice, copy_string, named_value};
 use crate::{Attributes, CompiledMemoryStats, Error, OptimizedProgram, Result, Shape};
@@ -299,14 +298,6 @@ impl RawLoadedExecutable {
         args.executable = self.as_ptr();
         // SAFETY: the executable is alive; a deleted one answers with errors until destroyed.
         unsafe { self.api().call(&mut args) }
-    }
-
-    pub(crate) fn is_deleted(&self) -> Result<bool> {
-        let mut args = LoadedExecutableIsDeleted::new();
-        args.executable = self.as_ptr();
-        // SAFETY: the executable is alive.
-        unsafe { self.api().call(&mut args)? };
-        Ok(args.is_deleted)
     }
 
     /// Starts an execution. `arguments` has a list for each addressable device, all of one length;

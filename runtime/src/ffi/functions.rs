@@ -282,10 +282,6 @@ functions! {
         num_addressable_devices: usize,
     }
     "PJRT_LoadedExecutable_Delete" => LoadedExecutableDelete { executable: *mut PjrtLoadedExecutable }
-    "PJRT_LoadedExecutable_IsDeleted" => LoadedExecutableIsDeleted {
-        executable: *mut PjrtLoadedExecutable,
-        is_deleted: bool,
-    }
     "PJRT_LoadedExecutable_Execute" => LoadedExecutableExecute {
         executable: *mut PjrtLoadedExecutable,
         options: *mut ExecuteOptions,

@@ -52,10 +52,7 @@ pub(crate) fn load(path: &Path) -> Result<Api> {
     let plugin = path.display().to_string();
     // SAFETY: the table belongs to a library that is never unloaded.
     let api = unsafe { Api::new(table, &plugin) };
-    let found = api.version();
-    if found.major != API_MAJOR || found.minor < MIN_API_MINOR {
-        return Err(Error::IncompatibleApi { plugin, found });
-    }
+    check_version(&api, &plugin)?;
 
     let mut initialized = INITIALIZED.lock().unwrap_or_else(PoisonError::into_inner);
     let initialized = initialized.get_or_insert_default();
@@ -64,6 +61,15 @@ pub(crate) fn load(path: &Path) -> Result<Api> {
         initialized.insert(api.address());
     }
     Ok(api)
+}
+
+/// Refuses plugins whose structs or functions these bindings do not fit.
+pub(super) fn check_version(api: &Api, plugin: &str) -> Result<()> {
+    let found = api.version();
+    if found.major != API_MAJOR || found.minor < MIN_API_MINOR {
+        return Err(Error::IncompatibleApi { plugin: plugin.to_owned(), found });
+    }
+    Ok(())
 }
 
 fn not_a_plugin(path: &Path, reason: &str) -> Error {

@@ -20,6 +20,8 @@ pub(crate) mod topology;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod fake;
 
 pub(crate) use abi::BufferTypeCode;
 pub(crate) use library::load;

@@ -77,9 +77,7 @@ pub(super) unsafe fn read_all(values: *const NamedValue, count: usize) -> Attrib
             match raw.value_type {
                 named_value_type::STRING => Value::String(copy_string(raw.value.string, raw.value_size)),
                 named_value_type::INT64 => Value::Int(raw.value.int64),
-                named_value_type::INT64_LIST => {
-                    Value::Ints(copy_slice(raw.value.int64_list, raw.value_size))
-                }
+                named_value_type::INT64_LIST => Value::Ints(copy_slice(raw.value.int64_list, raw.value_size)),
                 named_value_type::FLOAT => Value::Float(raw.value.float),
                 named_value_type::BOOL => Value::Bool(raw.value.boolean),
                 _ => continue,

@@ -131,13 +131,11 @@ pub(super) const SLOTS: [&str; 118] = [
 /// Evaluated at compile time, where a misspelt name fails the build.
 pub(super) const fn offset_of_slot(function: &str) -> usize {
     let mut index = 0;
-    while index < SLOTS.len() {
-        if same_name(SLOTS[index], function) {
-            return size_of::<ApiHeader>() + index * size_of::<*const ()>();
-        }
+    while !same_name(SLOTS[index], function) {
         index += 1;
+        assert!(index < SLOTS.len(), "no such function in PJRT_Api");
     }
-    panic!("no such function in PJRT_Api")
+    size_of::<ApiHeader>() + index * size_of::<*const ()>()
 }
 
 const fn same_name(a: &str, b: &str) -> bool {

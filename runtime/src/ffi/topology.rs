@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::abi::PjrtTopologyDescription;
 use super::api::{Api, non_null};
-use super::client::program;
+use super::client::CProgram;
 use super::device::describe;
 use super::executable::RawExecutable;
 use super::functions::{
@@ -120,14 +120,13 @@ impl RawTopology {
         code: &[u8],
         options: &[u8],
     ) -> Result<RawExecutable> {
-        let program = program(format, code);
+        let program = CProgram::new(format, code);
         let mut args = Compile::new();
         args.topology = self.topology.as_ptr();
-        args.program = &program;
+        args.program = program.as_ptr();
         args.compile_options = options.as_ptr().cast::<c_char>();
         args.compile_options_size = options.len();
-        // SAFETY: topology, program and options outlive the call, which does not write to the code; the
-        // executable returned is owned.
+        // SAFETY: topology, program and options outlive the call; the executable returned is owned.
         unsafe {
             self.api.call(&mut args)?;
             let executable = non_null::<Compile, _>(args.executable, "executable")?;

@@ -3,43 +3,74 @@
 // Every test binary compiles this module, and none uses all of it.
 #![allow(dead_code)]
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use lapidary_runtime::plugins::{self, Environment, PluginKind};
-use lapidary_runtime::{Buffer, Client, ClientOptions, Element, ElementType, Plugin};
+use lapidary_runtime::{
+    Buffer, Client, ClientOptions, CompileOptions, Element, ElementType, LoadedExecutable, Plugin, Program,
+};
 
 /// Number of virtual devices of [`cpu_client`].
-pub const CPU_DEVICES: usize = 8;
+pub(crate) const CPU_DEVICES: usize = 8;
 
-/// The plugin of `kind`. Without one: a failure where `CI` is set, a visible skip elsewhere.
-pub fn plugin(kind: PluginKind) -> Option<Plugin> {
+/// Path of the plugin of `kind`. Without one: a visible skip, but a failure if it is the CPU's and `CI` is set.
+pub(crate) fn plugin_path(kind: PluginKind) -> Option<PathBuf> {
     match plugins::find(&Environment::from_process(), kind, None) {
-        Ok(found) => Some(Plugin::load(found.path).expect("the plugin loads")),
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must have every plugin: {error}"),
+        Ok(found) => Some(found.path),
+        Err(error) if kind == PluginKind::Cpu && std::env::var_os("CI").is_some() => {
+            panic!("CI must have the CPU plugin: {error}")
+        }
         Err(error) => {
-            // The harness captures only the print macros, so that this reaches the terminal.
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "SKIPPED: no {kind:?} plugin: {error}");
+            // The harness captures the print macros only, so that this reaches the terminal.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no {kind} plugin: {error}");
             None
         }
     }
 }
 
+/// The CPU plugin, as [`plugin_path`].
+pub(crate) fn cpu_plugin() -> Option<Plugin> {
+    Some(Plugin::load(plugin_path(PluginKind::Cpu)?).expect("the plugin loads"))
+}
+
 /// A CPU client with [`CPU_DEVICES`] devices, shared by all tests of a binary.
-pub fn cpu_client() -> Option<Client> {
+pub(crate) fn cpu_client() -> Option<Client> {
     static CLIENT: OnceLock<Option<Client>> = OnceLock::new();
     CLIENT
         .get_or_init(|| {
-            let plugin = plugin(PluginKind::Cpu)?;
+            let plugin = cpu_plugin()?;
             let options = ClientOptions::new().cpu_device_count(CPU_DEVICES as i64);
             Some(Client::create(&plugin, &options).expect("a CPU client"))
         })
         .clone()
 }
 
+/// A program for one device.
+pub(crate) fn compile(client: &Client, text: &str) -> LoadedExecutable {
+    client.compile(&Program::stablehlo(text), &CompileOptions::new()).expect("the program compiles")
+}
+
 /// A buffer on the client's first device.
-pub fn upload<T: Element>(client: &Client, values: &[T], element_type: ElementType, dims: &[usize]) -> Buffer {
-    let device = &client.addressable_devices()[0];
+pub(crate) fn upload<T: Element>(
+    client: &Client,
+    values: &[T],
+    element_type: ElementType,
+    dims: &[usize],
+) -> Buffer {
+    upload_to(client, 0, values, element_type, dims)
+}
+
+/// A buffer on the client's device number `device`.
+pub(crate) fn upload_to<T: Element>(
+    client: &Client,
+    device: usize,
+    values: &[T],
+    element_type: ElementType,
+    dims: &[usize],
+) -> Buffer {
+    let device = &client.addressable_devices()[device];
     client.buffer_from_host(bytemuck::cast_slice(values), element_type, dims, device).expect("an upload")
 }
 
