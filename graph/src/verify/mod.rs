@@ -33,6 +33,8 @@
 mod function;
 mod module;
 mod problem;
+#[cfg(test)]
+mod tests;
 mod violation;
 
 pub use problem::Problem;
