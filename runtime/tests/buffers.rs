@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{compile, upload};
 use half::{bf16, f16};
-use lapidary_runtime::{Argument, Element, ElementType, Error, SharedBytes};
+use lapidary_runtime::{Argument, Client, ClientOptions, Element, ElementType, Error, SharedBytes};
 
 const INCREMENT: &str = "module @increment {
   func.func @main(%x: tensor<1024xf32> {tf.aliasing_output = 0 : i32}) -> tensor<1024xf32> {
@@ -113,7 +113,7 @@ fn every_element_type_round_trips() {
 fn elements_are_read_as_the_type_that_represents_them() {
     let client = require_cpu_client!();
     fn check<T: Element + PartialEq + std::fmt::Debug>(
-        client: &lapidary_runtime::Client,
+        client: &Client,
         element_type: ElementType,
         values: [T; 2],
     ) {
@@ -261,6 +261,37 @@ fn shared_memory_outlives_an_execution_in_flight() {
     completion.wait().unwrap();
     assert_eq!(outputs[0][0].to_vec::<f32>().unwrap(), vec![1000.0; 1 << 20]);
     wait_until("letting go of the memory", || dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn everything_may_be_dropped_while_an_execution_is_in_flight() {
+    let Some(plugin) = common::cpu_plugin() else { return };
+    for _ in 0..2 {
+        let client = Client::create(&plugin, &ClientOptions::new().cpu_device_count(1)).unwrap();
+        let executable = compile(&client, SLOW);
+        let values = vec![1.0f32; 1 << 20];
+        let (memory, dropped) = Memory::new(bytemuck::cast_slice(&values), 0);
+        let device = &client.addressable_devices()[0];
+        let dims = [1 << 20];
+        let buffer =
+            client.buffer_from_shared(&SharedBytes::new(memory), ElementType::F32, &dims, device).unwrap();
+        let execution = executable.execute(vec![vec![(&buffer).into()]]).unwrap();
+        drop((buffer, executable, client));
+        drop(execution);
+        wait_until("letting go of the memory", || dropped.load(Ordering::SeqCst));
+    }
+}
+
+#[test]
+fn an_empty_part_of_shared_memory_makes_an_empty_buffer() {
+    let client = require_cpu_client!();
+    let device = &client.addressable_devices()[0];
+    let (memory, _) = Memory::new(&[1, 2, 3], 0);
+    for range in [0..0, 3..3] {
+        let shared = SharedBytes::slice(memory.clone(), range).unwrap();
+        let buffer = client.buffer_from_shared(&shared, ElementType::F32, &[4, 0], device).unwrap();
+        assert!(buffer.to_vec::<f32>().unwrap().is_empty());
+    }
 }
 
 #[test]

@@ -302,7 +302,7 @@ fn compiler_errors_say_where() {
     assert!(matches!(error, Error::Call { function: "PJRT_Client_Compile", .. }), "{error}");
     assert!(error.to_string().contains("3:"), "the line is named: {error}");
     // The text ends where it ends, whatever follows it in memory.
-    let error = compile(&"garbage module @not_this_one {}"[..7]);
+    let error = compile(&"garbage_that_goes_on"[..7]);
     assert!(error.to_string().contains("'garbage'"), "{error}");
     for text in ["", "module {}", "func.func @main(", "\u{0}\u{0}", "π"] {
         assert!(matches!(compile(text), Error::Call { .. }));
