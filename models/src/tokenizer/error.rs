@@ -32,6 +32,12 @@ pub enum TokenizerError {
         #[source]
         source: tokenizers::Error,
     },
+    /// The file is of a kind that no Gemma has.
+    #[error("{} uses continuing_subword_prefix, which Gemma's tokenizers do not", path.display())]
+    SubwordPrefix {
+        /// The file.
+        path: PathBuf,
+    },
     /// The tokenizer belongs to a larger model.
     #[error(
         "{} has token `{token}` with id {id}, but the model has only {vocab_size} ids; \

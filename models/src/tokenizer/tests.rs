@@ -117,6 +117,12 @@ fn errors_name_the_file_and_what_to_do() {
 }
 
 #[test]
+fn subword_prefixes_are_refused_before_they_panic() {
+    let error = changed(|json| json["model"]["continuing_subword_prefix"] = json!("##")).unwrap_err();
+    assert!(matches!(error, TokenizerError::SubwordPrefix { .. }), "{error:?}");
+}
+
+#[test]
 fn a_larger_models_tokenizer_is_refused() {
     let json = builtin_tokenizer_json(513).unwrap();
     let error = Tokenizer::from_json(Path::new("x"), json.as_bytes(), &config()).unwrap_err();
