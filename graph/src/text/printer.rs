@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::{self, Write};
 
+use super::field::Field;
 use super::names::{Quoted, Symbol};
 use super::ops;
 use crate::{
@@ -117,7 +118,7 @@ impl<'a> Printer<'a> {
         }
         let Some(axes) = axes else { return Ok(()) };
         self.text(" axes=")?;
-        super::field::Field::print(axes, self)
+        axes.print(self)
     }
 
     fn operation(&mut self, function: &'a Function, operation: &Operation) -> fmt::Result {
