@@ -1,1 +1,11 @@
-//! Gemma, cut for XLA: the library facade over graph, lower, runtime and models.
+//! Gemma, cut for XLA: one Rust graph, lowered to StableHLO, compiled and run through PJRT.
+//!
+//! This is the facade: [`graph`], [`lower`], [`models`] and [`runtime`] are the parts, and only this package
+//! joins them. [`engine`] runs a model; `examples/` shows how.
+
+pub mod engine;
+
+pub use lapidary_graph as graph;
+pub use lapidary_lower as lower;
+pub use lapidary_models as models;
+pub use lapidary_runtime as runtime;

@@ -1,0 +1,46 @@
+//! The three vocabularies of element types: stored, in the graph, on the device.
+
+use lapidary_graph::DType;
+use lapidary_models::dtype::StoredDtype;
+use lapidary_runtime::ElementType;
+
+/// The dtype to compute in, given how the weights are stored. f16 has more mantissa than bf16 and less
+/// range than the activations of larger Gemmas need, so only f32 does it justice.
+pub(super) fn preferred(stored: StoredDtype) -> DType {
+    match stored {
+        StoredDtype::Bf16 => DType::BF16,
+        StoredDtype::F32 | StoredDtype::F16 => DType::F32,
+    }
+}
+
+/// The stored dtype whose bytes are those of `dtype`.
+pub(super) fn stored(dtype: DType) -> Option<StoredDtype> {
+    match dtype {
+        DType::BF16 => Some(StoredDtype::Bf16),
+        DType::F32 => Some(StoredDtype::F32),
+        _ => None,
+    }
+}
+
+/// The device's name for a graph's dtype.
+pub(super) fn element_type(dtype: DType) -> ElementType {
+    match dtype {
+        DType::Pred => ElementType::Pred,
+        DType::S4 => ElementType::S4,
+        DType::S8 => ElementType::S8,
+        DType::S16 => ElementType::S16,
+        DType::S32 => ElementType::S32,
+        DType::S64 => ElementType::S64,
+        DType::U4 => ElementType::U4,
+        DType::U8 => ElementType::U8,
+        DType::U16 => ElementType::U16,
+        DType::U32 => ElementType::U32,
+        DType::U64 => ElementType::U64,
+        DType::F8E4M3FN => ElementType::F8E4M3FN,
+        DType::F8E5M2 => ElementType::F8E5M2,
+        DType::BF16 => ElementType::BF16,
+        DType::F16 => ElementType::F16,
+        DType::F32 => ElementType::F32,
+        DType::F64 => ElementType::F64,
+    }
+}

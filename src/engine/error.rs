@@ -1,0 +1,149 @@
+//! What can go wrong while a model runs.
+
+use lapidary_graph::DType;
+use lapidary_graph::verify::Violations;
+use lapidary_lower::LowerError;
+use lapidary_models::program::{ProgramError, ProgramShape};
+use lapidary_models::tokenizer::TokenizerError;
+
+use super::SamplingError;
+
+/// An engine error.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No target table for the device's platform.
+    #[error("no target is described for the platform `{0}`; known: cpu, tpu, cuda")]
+    Platform(String),
+    /// Weights cannot be held in this type.
+    #[error("a model runs in bf16 or f32, not {0}")]
+    DType(DType),
+    /// The checkpoint lacks a weight that a program asks for.
+    #[error("the checkpoint has no tensor `{0}`")]
+    MissingTensor(String),
+    /// A tensor did not reach the device.
+    #[error("tensor `{tensor}` could not be loaded onto the device")]
+    LoadTensor {
+        /// Name in the checkpoint.
+        tensor: String,
+        /// Cause.
+        #[source]
+        source: lapidary_runtime::Error,
+    },
+    /// Loading or generating was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// No program of this shape.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// A defect of a program builder.
+    #[error("program {program} is not valid:\n{violations}")]
+    Invalid {
+        /// Which program.
+        program: ProgramShape,
+        /// All of its defects.
+        violations: Box<Violations>,
+    },
+    /// The program has no StableHLO.
+    #[error("program {program} could not be lowered")]
+    Lower {
+        /// Which program.
+        program: ProgramShape,
+        /// Cause.
+        #[source]
+        source: LowerError,
+    },
+    /// The plugin refused the program.
+    #[error("program {program} could not be compiled")]
+    Compile {
+        /// Which program.
+        program: ProgramShape,
+        /// Cause.
+        #[source]
+        source: lapidary_runtime::Error,
+    },
+    /// A thread that compiled a program died.
+    #[error("the compilation of program {0} ended without a result")]
+    CompilerThread(ProgramShape),
+    /// No room for a batch's KV cache.
+    #[error("the KV cache ({bytes} bytes for {rows} rows of {positions} positions) could not be allocated")]
+    Cache {
+        /// Bytes in all.
+        bytes: usize,
+        /// Rows.
+        rows: usize,
+        /// Positions a row.
+        positions: usize,
+        /// Cause.
+        #[source]
+        source: lapidary_runtime::Error,
+    },
+    /// A step failed on the device.
+    #[error("program {program} failed")]
+    Execute {
+        /// Which program.
+        program: ProgramShape,
+        /// Cause.
+        #[source]
+        source: lapidary_runtime::Error,
+    },
+    /// A step failed earlier and took the KV cache with it.
+    #[error("an earlier step of this batch failed; start a new batch")]
+    StateLost,
+    /// The wrong number of sequences for a batch.
+    #[error("the batch has {rows} rows, got {got} sequences")]
+    RowCount {
+        /// Rows.
+        rows: usize,
+        /// Sequences given.
+        got: usize,
+    },
+    /// A sequence without tokens.
+    #[error("sequence {row} is empty; it needs at least one token")]
+    Empty {
+        /// Index of the sequence.
+        row: usize,
+    },
+    /// A token that the model does not have.
+    #[error("sequence {row}, position {position}: token id {id} is not in the vocabulary of {vocab}")]
+    TokenId {
+        /// Index of the sequence.
+        row: usize,
+        /// Position in it.
+        position: usize,
+        /// The token.
+        id: u32,
+        /// Number of tokens that exist.
+        vocab: usize,
+    },
+    /// More tokens than the KV cache has room for.
+    #[error("sequence {row} has {tokens} tokens, but {what} is {limit}")]
+    TooLong {
+        /// Index of the sequence.
+        row: usize,
+        /// Its length.
+        tokens: usize,
+        /// `the model's context` or `this batch's cache`.
+        what: &'static str,
+        /// Positions there are.
+        limit: usize,
+    },
+    /// Sampling parameters out of range.
+    #[error(transparent)]
+    Sampling(#[from] SamplingError),
+    /// Logits that are not numbers.
+    #[error(
+        "sequence {row}, after {position} tokens: the logit of token {token} is NaN; \
+         `--check` looks for NaN and infinity in the weights"
+    )]
+    NotANumber {
+        /// Index of the sequence.
+        row: usize,
+        /// Tokens before.
+        position: usize,
+        /// The token.
+        token: usize,
+    },
+    /// Generated ids that do not decode.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+}

@@ -1,0 +1,176 @@
+//! The engine: a model's weights on a device, its programs, and batches of sequences in their KV caches.
+
+mod aligned;
+mod batch;
+mod compile;
+mod dtype;
+mod error;
+mod generate;
+mod sampling;
+mod score;
+mod stop;
+mod weights;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use lapidary_graph::DType;
+use lapidary_lower::Target;
+use lapidary_models::checkpoint::Checkpoint;
+use lapidary_models::config::GemmaConfig;
+use lapidary_models::progress::OnProgress;
+use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_runtime::{Client, Device};
+
+pub use batch::Batch;
+pub use error::EngineError;
+pub use generate::{FinishReason, GenerateOptions, Generation, Piece, Timings};
+pub use sampling::{NotANumber, Sampler, Sampling, SamplingError};
+pub use score::{Score, ScoreChunk};
+pub use stop::{Passed, StopMatcher};
+pub use weights::LoadStats;
+
+use compile::CompiledProgram;
+use weights::Weights;
+
+/// Prompt chunks are padded to one of these numbers of tokens, so that a few programs serve all lengths.
+const PREFILL_BUCKETS: [usize; 6] = [16, 32, 64, 128, 256, 512];
+
+/// Smallest KV cache, in positions. Capacities are powers of two from here, capped at the context, so that
+/// conversations of similar length share programs.
+const MIN_CAPACITY: usize = 128;
+
+/// A model ready to run on one device.
+///
+/// Weights are loaded once; programs are compiled when a batch first needs them.
+#[derive(Debug)]
+pub struct Engine {
+    client: Client,
+    device: Device,
+    target: &'static Target,
+    config: GemmaConfig,
+    dtype: DType,
+    weights: Weights,
+    programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
+    compile_time: Mutex<Duration>,
+}
+
+impl Engine {
+    /// Loads `checkpoint` onto `device` in `dtype`, or in the dtype that suits how it is stored (bf16 stays
+    /// bf16; f32 and f16 become f32, which holds both exactly).
+    ///
+    /// Weights already stored in that dtype and aligned are used in place where the device can.
+    ///
+    /// # Errors
+    /// If the platform has no target table, the dtype is not bf16 or f32, or a tensor does not load.
+    pub fn load(
+        client: &Client,
+        device: &Device,
+        checkpoint: &Checkpoint,
+        dtype: Option<DType>,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, EngineError> {
+        let platform = client.platform_name();
+        let target =
+            Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
+        let dtype = dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype()));
+        let weights = Weights::load(client, device, checkpoint, dtype, progress)?;
+        Ok(Self {
+            client: client.clone(),
+            device: device.clone(),
+            target,
+            config: checkpoint.config().clone(),
+            dtype,
+            weights,
+            programs: Mutex::default(),
+            compile_time: Mutex::default(),
+        })
+    }
+
+    /// The model's config.
+    pub fn config(&self) -> &GemmaConfig {
+        &self.config
+    }
+
+    /// Element type of weights, activations and KV cache.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The device that the model runs on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What loading did.
+    pub fn load_stats(&self) -> LoadStats {
+        self.weights.stats()
+    }
+
+    /// Wall time spent compiling so far.
+    pub fn compile_time(&self) -> Duration {
+        *lock(&self.compile_time)
+    }
+
+    /// An empty batch of `rows` sequences with room for `positions` tokens each (rounded up to a capacity
+    /// that other batches share, at most the model's context).
+    ///
+    /// # Errors
+    /// If the device has no room for the KV cache.
+    pub fn batch(&self, rows: usize, positions: usize) -> Result<Batch<'_>, EngineError> {
+        Batch::new(self, rows, self.capacity(positions))
+    }
+
+    fn capacity(&self, positions: usize) -> usize {
+        positions.max(MIN_CAPACITY).checked_next_power_of_two().unwrap_or(usize::MAX).min(self.config.context)
+    }
+
+    /// The number of tokens that a chunk with `remaining` tokens to go is padded to.
+    fn bucket(remaining: usize, capacity: usize) -> usize {
+        let [.., largest] = PREFILL_BUCKETS;
+        let fitting = PREFILL_BUCKETS.into_iter().find(|&bucket| bucket >= remaining);
+        fitting.unwrap_or(largest).min(capacity)
+    }
+
+    /// Compiles what is not compiled yet of `shapes`, at the same time.
+    fn prepare(&self, shapes: &[ProgramShape]) -> Result<(), EngineError> {
+        let missing: Vec<ProgramShape> = {
+            let programs = lock(&self.programs);
+            shapes.iter().filter(|shape| !programs.contains_key(shape)).copied().collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let compiled = std::thread::scope(|scope| {
+            let compile = |shape| {
+                scope.spawn(move || {
+                    CompiledProgram::compile(&self.client, &self.device, self.target, &self.config, shape)
+                })
+            };
+            let running: Vec<_> = missing.iter().map(compile).collect();
+            running.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
+        });
+        *lock(&self.compile_time) += started.elapsed();
+        for (shape, program) in missing.into_iter().zip(compiled) {
+            let program = program.map_err(|_| EngineError::CompilerThread(shape))??;
+            lock(&self.programs).insert(shape, Arc::new(program));
+        }
+        Ok(())
+    }
+
+    fn program(&self, shape: ProgramShape) -> Result<Arc<CompiledProgram>, EngineError> {
+        self.prepare(&[shape])?;
+        lock(&self.programs).get(&shape).cloned().ok_or(EngineError::CompilerThread(shape))
+    }
+
+    fn shape(&self, phase: Phase, batch: usize, tokens: usize, capacity: usize) -> ProgramShape {
+        ProgramShape { phase, batch, tokens, capacity, dtype: self.dtype }
+    }
+}
+
+/// A poisoned lock still guards whole values here: nothing that holds one leaves a value half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,106 @@
+//! Scoring: how likely each token of a sequence was.
+
+use lapidary_models::program::{Output, Phase};
+
+use super::batch::{Step, take_chunk};
+use super::{Engine, EngineError};
+
+/// The likelihood of one sequence.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Score {
+    /// The sequence.
+    pub tokens: Vec<u32>,
+    /// Negative log-likelihood of every token but the first, in nats.
+    pub nll: Vec<f32>,
+}
+
+/// Logits of consecutive positions of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreChunk<'a> {
+    /// Index of the sequence.
+    pub sequence: usize,
+    /// First position.
+    pub position: usize,
+    /// `[positions, vocab]`, row-major.
+    pub logits: &'a [f32],
+}
+
+impl Score {
+    /// Mean of `nll`; `None` for a sequence of one token, which has nothing to predict.
+    pub fn mean_nll(&self) -> Option<f64> {
+        let sum: f64 = self.nll.iter().map(|&nll| f64::from(nll)).sum();
+        (!self.nll.is_empty()).then(|| sum / self.nll.len() as f64)
+    }
+
+    /// e to the mean negative log-likelihood.
+    pub fn perplexity(&self) -> Option<f64> {
+        self.mean_nll().map(f64::exp)
+    }
+}
+
+impl Engine {
+    /// Scores sequences as one batch, in chunks through the KV cache, so that memory does not grow with the
+    /// square of their length. `on_logits`, if given, sees the logits at every position.
+    ///
+    /// # Errors
+    /// If a sequence is empty, too long or has an unknown token, a likelihood is NaN, or the device fails.
+    pub fn score(
+        &self,
+        sequences: &[Vec<u32>],
+        mut on_logits: Option<&mut dyn FnMut(ScoreChunk<'_>) -> Result<(), EngineError>>,
+    ) -> Result<Vec<Score>, EngineError> {
+        if let Some(row) = sequences.iter().position(Vec::is_empty) {
+            return Err(EngineError::Empty { row });
+        }
+        let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+        let mut batch = self.batch(sequences.len(), longest)?;
+        let mut rest: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+        batch.check(&rest)?;
+        let phase = Phase::Score { logits: on_logits.is_some() };
+        let mut nll: Vec<Vec<f32>> = vec![Vec::new(); sequences.len()];
+        while let Some(longest) = rest.iter().map(|r| r.len()).max().filter(|&len| len > 0) {
+            let shape = batch.shape(phase, Engine::bucket(longest, batch.capacity()));
+            let program = self.program(shape)?;
+            let tokens = take_chunk(&mut rest, shape.tokens);
+            // What follows each token: one place further on in the whole sequence.
+            let targets = sequences.iter().enumerate().zip(&tokens).map(|((row, sequence), tokens)| {
+                let next = batch.length(row) + 1;
+                let end = (next + tokens.len()).min(sequence.len());
+                sequence.get(next..end).unwrap_or_default()
+            });
+            let targets: Vec<&[u32]> = targets.collect();
+            let starts: Vec<usize> = (0..sequences.len()).map(|row| batch.length(row)).collect();
+            let (counts, scored): (Vec<usize>, Vec<usize>) =
+                tokens.iter().zip(&targets).map(|(tokens, targets)| (tokens.len(), targets.len())).unzip();
+            let outputs = batch.step(&program, &Step { tokens, targets })?;
+            let rows = outputs.rows(&program, Output::Nll, sequences.len())?;
+            for ((nll, row), scored) in nll.iter_mut().zip(rows).zip(scored) {
+                nll.extend(row.into_iter().take(scored));
+            }
+            if let Some(on_logits) = on_logits.as_deref_mut() {
+                let rows = outputs.rows(&program, Output::Logits, sequences.len())?;
+                let vocab = self.config.live_vocab_size();
+                for (sequence, ((logits, position), count)) in
+                    rows.iter().zip(starts).zip(counts).enumerate()
+                {
+                    let logits = logits.get(..count * vocab).unwrap_or_default();
+                    on_logits(ScoreChunk { sequence, position, logits })?;
+                }
+            }
+        }
+        let scores: Vec<Score> =
+            sequences.iter().cloned().zip(nll).map(|(tokens, nll)| Score { tokens, nll }).collect();
+        check_numbers(&scores)?;
+        Ok(scores)
+    }
+}
+
+fn check_numbers(scores: &[Score]) -> Result<(), EngineError> {
+    for (row, score) in scores.iter().enumerate() {
+        let mut predicted = score.nll.iter().zip(score.tokens.iter().skip(1)).enumerate();
+        if let Some((at, (_, &token))) = predicted.find(|(_, (nll, _))| nll.is_nan()) {
+            return Err(EngineError::NotANumber { row, position: at + 1, token: token as usize });
+        }
+    }
+    Ok(())
+}
