@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(float(DType::F16, 1.0 + 2f64.powi(-11) + 2f64.powi(-50)), 1.0 + 2f64.powi(-10));
         assert_eq!(float(DType::F16, -(1.0 + 2f64.powi(-11) - 2f64.powi(-50))), -1.0);
         assert_eq!(float(DType::BF16, 1e300), f64::INFINITY);
-        assert_eq!(float(DType::F16, 65519.999_999), 65504.0);
+        assert_eq!(float(DType::F16, 65_519.999_999), 65504.0);
         assert_eq!(float(DType::BF16, 1e-300), 0.0);
         let integer = |dtype, i| round(dtype, Scalar::Int(i)).as_f64();
         let just_above_tie = (1i128 << 62) + (1 << 38) + 1;

@@ -23,9 +23,11 @@ pub(super) fn gather(
     let dropped = [dims.collapsed_slice_dims.as_slice(), &dims.operand_batching_dims].concat();
     distinct_below("collapsed and batching dimensions", &dropped, rank)?;
     for (dim, (&slice, &size)) in slice_sizes.iter().zip(operand.dims()).enumerate() {
-        let fits = slice <= size && (slice == 1 || !dropped.contains(&dim));
-        ensure(fits, || {
-            format!("slices of {slice_sizes:?} do not fit {} without {dropped:?}", operand.ty())
+        ensure(slice <= size, || format!("slices of {slice_sizes:?} do not fit {}", operand.ty()))?;
+        // The specification permits a size of 0 there, but then the result has elements that no slice has.
+        let dropped_whole = slice == 1 || !dropped.contains(&dim);
+        ensure(dropped_whole, || {
+            format!("drops dimension {dim} of slices of {slice_sizes:?}, which is not 1")
         })?;
     }
     let layout = IndexLayout {

@@ -159,7 +159,11 @@ impl PaddedAxis {
         }
         let kept = Slice::new(first as isize, Some(end as isize), 1);
         let (start, last) = (low + first * spacing, low + (end - 1) * spacing);
-        let target = Slice::new(start as isize, Some((last + 1) as isize), step(spacing as usize, new_size));
+        let target = Slice::new(
+            start as isize,
+            Some((last + 1) as isize),
+            step(usize::try_from(spacing).unwrap_or(usize::MAX), new_size),
+        );
         Ok(Self { size: new_size, kept, target })
     }
 }
