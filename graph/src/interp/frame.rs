@@ -4,7 +4,8 @@ use super::body::Body;
 use super::error::{EvalError, Fault, ensure};
 use super::tensor::Tensor;
 use super::{
-    Interpreter, bits, control, dot, dynamic, elementwise, gather, reduce, rng, scatter, sort, structure,
+    Interpreter, Limits, bits, control, dot, dynamic, elementwise, gather, reduce, rng, scatter, sort,
+    structure,
 };
 use crate::{FuncId, Function, Op, OpId, Operation, TensorType, ValueId};
 
@@ -52,7 +53,7 @@ impl<'a> Frame<'a> {
             let fault = Fault::UnknownFunction(self.function_id);
             return Err(EvalError::new("a function", module.name.as_str(), fault));
         };
-        let mut values = bind(function, arguments)
+        let mut values = bind(function, arguments, &self.interpreter.limits)
             .map_err(|fault| EvalError::new("the parameters", function.name.as_str(), fault))?;
         for (index, operation) in function.ops.iter().enumerate() {
             self.step(function, operation, &mut values).map_err(|fault| {
@@ -82,6 +83,8 @@ impl<'a> Frame<'a> {
             if *declared != computed {
                 return Err(Fault::ResultType { index, declared: declared.clone(), computed });
             }
+            // An empty tensor may have dimensions whose product the next op could not allocate.
+            self.interpreter.limits.admit(&computed)?;
             values.set(value, result)?;
         }
         Ok(())
@@ -211,7 +214,7 @@ impl Values {
 }
 
 /// The values of a function before its first operation: the parameters, if the arguments have their types.
-fn bind(function: &Function, arguments: &[Tensor]) -> Result<Values, Fault> {
+fn bind(function: &Function, arguments: &[Tensor], limits: &Limits) -> Result<Values, Fault> {
     if arguments.len() != function.params.len() {
         return Err(Fault::OperandCount { expected: function.params.len(), got: arguments.len() });
     }
@@ -223,6 +226,7 @@ fn bind(function: &Function, arguments: &[Tensor]) -> Result<Values, Fault> {
         if *expected != got {
             return Err(Fault::ArgumentType { index, expected: expected.clone(), got });
         }
+        limits.admit(&got)?;
         values.set(param.value, argument.clone())?;
     }
     Ok(values)

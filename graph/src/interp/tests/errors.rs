@@ -102,6 +102,14 @@ fn absurd_sizes_are_refused_before_they_are_allocated() {
         let error = failure(op, &[f32(&[], &[1.0])], std::slice::from_ref(&ty));
         assert!(matches!(*error.fault, Fault::TooLarge { .. }), "{error}");
     }
+    // Empty tensors of absurd dimensions, given and made.
+    let wide = Tensor::from_f32(&[1 << 40, 0], &[]).unwrap();
+    let reshape = Op::Reshape { dims: vec![1 << 40, 0] };
+    let declared = [TensorType::new(DType::F32, [1 << 40, 0])];
+    for (op, operand) in [(Op::OptimizationBarrier, wide), (reshape, f32(&[0], &[]))] {
+        let error = failure(op, &[operand], &declared);
+        assert!(matches!(*error.fault, Fault::TooLarge { .. }), "{error}");
+    }
     let mut module = Module::new("test");
     let main =
         scalar_function(&mut module, "main", &[DType::F32], |b, v| Ok(vec![b.broadcast(v[0], &[9], &[])?]));
