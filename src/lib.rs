@@ -4,6 +4,7 @@
 //! joins them. [`engine`] runs a model; `examples/` shows how.
 
 pub mod engine;
+pub mod model;
 
 pub use lapidary_graph as graph;
 pub use lapidary_lower as lower;

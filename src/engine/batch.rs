@@ -100,9 +100,8 @@ impl<'e> Batch<'e> {
         let mut logits = vec![Vec::new(); self.rows()];
         let mut rest: Vec<&[u32]> = sequences.to_vec();
         while let Some(longest) = rest.iter().map(|r| r.len()).max().filter(|&len| len > 0) {
-            let program = self
-                .engine
-                .program(self.shape(Phase::Prefill, Engine::bucket(longest, self.capacity)))?;
+            let program =
+                self.engine.program(self.shape(Phase::Prefill, Engine::bucket(longest, self.capacity)))?;
             let chunk = take_chunk(&mut rest, program.shape.tokens);
             let ending = chunk.iter().zip(&rest).map(|(chunk, rest)| !chunk.is_empty() && rest.is_empty());
             let ending: Vec<bool> = ending.collect();

@@ -108,8 +108,7 @@ impl Engine {
 
         let started = Instant::now();
         let sequences: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let mut logits =
-            if options.max_new_tokens == 0 { Vec::new() } else { batch.prefill(&sequences)? };
+        let mut logits = if options.max_new_tokens == 0 { Vec::new() } else { batch.prefill(&sequences)? };
         let prefilled = Instant::now();
         let mut timings = Timings {
             prefill: prefilled - started,
@@ -159,9 +158,10 @@ impl Engine {
                 continue;
             }
             let position = batch.length(index);
-            let token = row.sampler.sample(logits, &row.history).map_err(|NotANumber { token }| {
-                EngineError::NotANumber { row: index, position, token }
-            })?;
+            let token = row
+                .sampler
+                .sample(logits, &row.history)
+                .map_err(|NotANumber { token }| EngineError::NotANumber { row: index, position, token })?;
             let eos = self.config.eos_token_ids.contains(&token) && !options.ignore_eos;
             let full = row.new_tokens() + 1 >= options.max_new_tokens || position >= self.config.context;
             let text = row.accept(token, eos, full)?;

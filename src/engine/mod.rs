@@ -19,8 +19,8 @@ use lapidary_graph::DType;
 use lapidary_lower::Target;
 use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::progress::OnProgress;
 use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::progress::OnProgress;
 use lapidary_runtime::{Client, Device};
 
 pub use batch::Batch;

@@ -174,9 +174,8 @@ impl Sampler {
 
     /// Puts the `count` likeliest candidates first, in order; equal ones by token.
     fn sort_first(&mut self, count: usize) {
-        let order = |a: &Candidate, b: &Candidate| {
-            b.weight.total_cmp(&a.weight).then_with(|| a.token.cmp(&b.token))
-        };
+        let order =
+            |a: &Candidate, b: &Candidate| b.weight.total_cmp(&a.weight).then_with(|| a.token.cmp(&b.token));
         if count < self.candidates.len() && count > 0 {
             self.candidates.select_nth_unstable_by(count - 1, order);
         }
@@ -260,8 +259,7 @@ mod tests {
         // A flat distribution whose top-p set exceeds the part that is sorted first.
         let logits = vec![0.0; 5000];
         let mut sampler = Sampler::new(Sampling { top_p: 0.5, ..sampling() });
-        let tokens: Vec<u32> =
-            (0..2000).map(|_| sampler.sample(&mut logits.clone(), &[]).unwrap()).collect();
+        let tokens: Vec<u32> = (0..2000).map(|_| sampler.sample(&mut logits.clone(), &[]).unwrap()).collect();
         assert!(tokens.iter().all(|&t| t <= 2500));
         assert!(tokens.iter().any(|&t| t > 2000));
     }

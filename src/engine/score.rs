@@ -80,8 +80,7 @@ impl Engine {
             if let Some(on_logits) = on_logits.as_deref_mut() {
                 let rows = outputs.rows(&program, Output::Logits, sequences.len())?;
                 let vocab = self.config.live_vocab_size();
-                for (sequence, ((logits, position), count)) in
-                    rows.iter().zip(starts).zip(counts).enumerate()
+                for (sequence, ((logits, position), count)) in rows.iter().zip(starts).zip(counts).enumerate()
                 {
                     let logits = logits.get(..count * vocab).unwrap_or_default();
                     on_logits(ScoreChunk { sequence, position, logits })?;

@@ -1,0 +1,113 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lapidary::engine::Sampling;
+use lapidary::graph::DType;
+
+/// Which model, and how its weights are held.
+#[derive(Args, Debug)]
+pub struct ModelArgs {
+    /// Model directory, or a model of the Hugging Face cache such as google/gemma-2-2b-it. Without it, a small
+    /// built-in model with random weights.
+    #[arg(long, short, value_name = "DIR|NAME")]
+    pub model: Option<String>,
+
+    /// Element type of weights and activations; auto keeps bf16, and runs f32 and f16 checkpoints in f32.
+    #[arg(long, value_enum, default_value_t = DtypeArg::Auto)]
+    pub dtype: DtypeArg,
+
+    /// Look for NaN and infinity in the weights before running.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `--dtype`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum DtypeArg {
+    /// What suits the checkpoint.
+    Auto,
+    /// bfloat16.
+    Bf16,
+    /// Single precision.
+    F32,
+}
+
+impl DtypeArg {
+    /// The graph's dtype; `None` for auto.
+    pub fn dtype(self) -> Option<DType> {
+        match self {
+            Self::Auto => None,
+            Self::Bf16 => Some(DType::BF16),
+            Self::F32 => Some(DType::F32),
+        }
+    }
+}
+
+/// Where to run.
+#[derive(Args, Debug)]
+pub struct DeviceArgs {
+    /// Device to run on; auto takes the best one present and says which.
+    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
+    pub device: DeviceArg,
+
+    /// PJRT plugin to load, instead of looking for one.
+    #[arg(long, value_name = "FILE")]
+    pub plugin: Option<PathBuf>,
+}
+
+/// `--device`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum DeviceArg {
+    /// The best present: TPU, then NVIDIA GPU, then CPU.
+    Auto,
+    /// This machine's processors.
+    Cpu,
+    /// A Cloud TPU.
+    Tpu,
+    /// An NVIDIA GPU.
+    Cuda,
+}
+
+/// How tokens are chosen.
+#[derive(Args, Debug)]
+pub struct SamplingArgs {
+    /// Randomness; 0 always takes the most likely token.
+    #[arg(long, short, default_value_t = 0.0, value_name = "T", allow_negative_numbers = true)]
+    pub temperature: f32,
+
+    /// Choose among the K most likely tokens; 0 means all.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub top_k: usize,
+
+    /// Choose among the most likely tokens up to this total probability.
+    #[arg(long, default_value_t = 1.0, value_name = "P", allow_negative_numbers = true)]
+    pub top_p: f32,
+
+    /// Choose among tokens at least P times as likely as the most likely one.
+    #[arg(long, default_value_t = 0.0, value_name = "P", allow_negative_numbers = true)]
+    pub min_p: f32,
+
+    /// Make tokens that have occurred less likely (above 1) or more (below 1).
+    #[arg(long, default_value_t = 1.0, value_name = "F", allow_negative_numbers = true)]
+    pub repetition_penalty: f32,
+
+    /// Seed of the random choices: same seed, same answer.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+impl SamplingArgs {
+    /// The engine's form.
+    pub fn sampling(&self) -> Sampling {
+        Sampling {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            seed: self.seed,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Choosing a device and connecting to it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+use lapidary::runtime::plugins::{
+    self, Environment, InstallOptions, InstalledPlugin, LocatedPlugin, PluginKind, Progress,
+};
+use lapidary::runtime::{Client, ClientOptions, Plugin};
+
+use super::args::{DeviceArg, DeviceArgs};
+use super::interrupt;
+use super::ui::Ui;
+
+/// A connection, and how long it took to make.
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// Seconds to find (and install), load and start the plugin.
+    pub seconds: f64,
+}
+
+/// Connects to the device that the arguments ask for, installing the CPU plugin if need be.
+///
+/// # Errors
+/// If there is no plugin for it, or it does not start.
+pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
+    let started = Instant::now();
+    let environment = Environment::from_process();
+    let kind = match args.device {
+        DeviceArg::Cpu => PluginKind::Cpu,
+        DeviceArg::Tpu => PluginKind::Tpu,
+        DeviceArg::Cuda => PluginKind::Cuda,
+        DeviceArg::Auto => {
+            let (kind, reason) = best_present();
+            ui.remark(format_args!("device: {kind} ({reason})"));
+            kind
+        }
+    };
+    let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
+    let plugin = Plugin::load(&located.path)?;
+    // One device: the others would only share the same cores.
+    let options = match kind {
+        PluginKind::Cpu => ClientOptions::new().cpu_device_count(1),
+        PluginKind::Tpu | PluginKind::Cuda => ClientOptions::new(),
+    };
+    let client = Client::create(&plugin, &options)
+        .with_context(|| format!("the {kind} plugin {} does not start", located.path.display()))?;
+    Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// The best device whose hardware is here, and how one can tell.
+pub fn best_present() -> (PluginKind, &'static str) {
+    let exists = |path: &str| Path::new(path).exists();
+    if exists("/dev/accel0") || exists("/dev/vfio/0") {
+        (PluginKind::Tpu, "a TPU is attached")
+    } else if exists("/dev/nvidia0") || exists("/dev/nvidiactl") {
+        (PluginKind::Cuda, "an NVIDIA GPU is attached")
+    } else {
+        (PluginKind::Cpu, "no TPU or NVIDIA GPU is attached")
+    }
+}
+
+fn locate(
+    environment: &Environment,
+    kind: PluginKind,
+    explicit: Option<&Path>,
+    ui: &Ui,
+) -> Result<LocatedPlugin> {
+    match plugins::find(environment, kind, explicit) {
+        Err(plugins::Error::NotFound { .. }) if kind == PluginKind::Cpu => {
+            ui.note("The CPU plugin is not installed yet; installing it now (once).");
+            install(environment, kind, false, ui)?;
+            Ok(plugins::find(environment, kind, explicit)?)
+        }
+        found => Ok(found?),
+    }
+}
+
+/// Installs a plugin, showing progress.
+///
+/// # Errors
+/// If it cannot be fetched, verified or stored, or on Ctrl-C.
+pub fn install(environment: &Environment, kind: PluginKind, force: bool, ui: &Ui) -> Result<InstalledPlugin> {
+    let _catch = interrupt::catch();
+    let options = InstallOptions { force, cancel: interrupt::flag() };
+    let mut shown: Option<(&'static str, ProgressBar)> = None;
+    let installed = plugins::install(environment, kind, &options, &mut |progress| {
+        let (what, done, total) = match progress {
+            Progress::Waiting => ("waiting for another process that installs", 0, 0),
+            Progress::Downloading { bytes, total } => ("downloading", bytes, total),
+            Progress::Verifying { bytes, total } => ("verifying", bytes, total),
+            Progress::Unpacking { bytes, total } => ("unpacking", bytes, total),
+        };
+        if shown.as_ref().is_none_or(|(phase, _)| *phase != what) {
+            if let Some((_, bar)) = shown.take() {
+                bar.finish_and_clear();
+            }
+            shown = Some((what, ui.bytes(what, total)));
+        }
+        if let Some((_, bar)) = &shown {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    });
+    if let Some((_, bar)) = shown {
+        bar.finish_and_clear();
+    }
+    let installed = installed?;
+    ui.note(format_args!(
+        "installed {} {} in {}",
+        installed.package,
+        installed.version,
+        installed.library.display()
+    ));
+    Ok(installed)
+}

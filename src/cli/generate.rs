@@ -1,0 +1,193 @@
+//! `lapidary generate`.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use lapidary::engine::{FinishReason, GenerateOptions, Generation, Piece, Timings};
+use lapidary::model::Model;
+use lapidary::models::chat::{Message, Role};
+use serde_json::{Value, json};
+
+use super::args::{DeviceArgs, ModelArgs, SamplingArgs};
+use super::exit::Interrupted;
+use super::session::{self, Session};
+use super::ui::Ui;
+use super::{input, interrupt, output};
+
+/// Arguments of `generate`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lapidary generate --prompt \"The opposite of hot is\"
+  lapidary generate --model DIR --chat --prompt \"Why is the sky blue?\" --temperature 0.7 --seed 1
+  lapidary generate --model DIR --prompt \"One\" --prompt \"Two\" --json
+  echo \"Once upon a time\" | lapidary generate --model DIR --max-new-tokens 64
+  lapidary generate --model DIR --token-ids ids.json --json")]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    /// Text to continue; given several times, the prompts run as one batch. Default: standard input.
+    #[arg(long, short, value_name = "TEXT", conflicts_with = "token_ids")]
+    prompt: Vec<String>,
+
+    /// Treat each prompt as a user's message and answer it; with a file, answer that conversation (JSON,
+    /// [{"role": ..., "content": ...}, ...]).
+    #[arg(long, value_name = "MESSAGES.json", num_args = 0..=1, conflicts_with = "token_ids")]
+    chat: Option<Option<PathBuf>>,
+
+    /// Prompts as token ids, so that a model without a tokenizer is usable: a JSON array of ids, or of arrays.
+    #[arg(long, value_name = "FILE")]
+    token_ids: Option<PathBuf>,
+
+    /// Most tokens to generate for each prompt.
+    #[arg(long, short = 'n', default_value_t = 256, value_name = "N")]
+    max_new_tokens: usize,
+
+    /// Text that ends an answer and is left out of it; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+
+    /// Go on after the model ends its answer: generate exactly --max-new-tokens.
+    #[arg(long)]
+    ignore_eos: bool,
+
+    /// Print one JSON object: token ids, text, why each answer ended, and timings.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Generates and streams the answer to standard output.
+///
+/// # Errors
+/// If the model, device or prompts are unusable, or on Ctrl-C.
+pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
+    let options = GenerateOptions {
+        max_new_tokens: args.max_new_tokens,
+        sampling: args.sampling.sampling(),
+        stop: args.stop.clone(),
+        ignore_eos: args.ignore_eos,
+    };
+    options.sampling.check()?;
+    let model = session::open_model(&args.model, ui)?;
+    let prompts = prompts(&args, &model)?;
+    let session = Session::start(model, &args.model, &args.device, ui)?;
+
+    let tokenizer = session.model.tokenizer_if_any();
+    let streams = !args.json && prompts.len() == 1 && tokenizer.is_some();
+    let spinner = ui.spinner("compiling".to_string());
+    let catch = interrupt::catch();
+    let mut broken: io::Result<()> = Ok(());
+    let result = session.engine.generate(&prompts, tokenizer, &options, &mut |piece: Piece<'_>| {
+        spinner.finish_and_clear();
+        if streams && !piece.text.is_empty() {
+            broken = output::text(piece.text);
+        }
+        if broken.is_err() { ControlFlow::Break(()) } else { interrupt::poll() }
+    });
+    spinner.finish_and_clear();
+    drop(catch);
+    broken?;
+    let (generations, timings) = result?;
+
+    if args.json {
+        output::json(&report(&session, &generations, &timings))?;
+    } else if streams {
+        output::line("")?;
+    } else {
+        print_all(&generations, tokenizer.is_some())?;
+    }
+    ui.remark(summary(&session, &timings));
+    if generations.iter().any(|g| g.finish_reason == FinishReason::Cancelled) {
+        return Err(Interrupted.into());
+    }
+    Ok(())
+}
+
+fn prompts(args: &GenerateArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
+    if let Some(path) = &args.token_ids {
+        return input::token_ids(path);
+    }
+    let tokenizer = input::tokenizer(model)?;
+    if let Some(Some(path)) = &args.chat {
+        return Ok(vec![model.encode_chat(tokenizer, &input::messages(path)?)?]);
+    }
+    let texts = if args.prompt.is_empty() {
+        vec![input::piped_text("--prompt, --chat FILE or --token-ids")?]
+    } else {
+        args.prompt.clone()
+    };
+    let encode = |text: String| -> Result<Vec<u32>> {
+        if args.chat.is_some() && !text.is_empty() {
+            return Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text)])?);
+        }
+        input::encode(tokenizer, &text)
+    };
+    texts.into_iter().map(encode).collect()
+}
+
+/// Several answers, or answers without text: one after another.
+fn print_all(generations: &[Generation], has_text: bool) -> io::Result<()> {
+    for (index, generation) in generations.iter().enumerate() {
+        if generations.len() > 1 && has_text {
+            output::line(format_args!("[{index}] {}", generation.text))?;
+        } else if has_text {
+            output::line(&generation.text)?;
+        } else {
+            output::line(format_args!("{:?}", generation.token_ids))?;
+        }
+    }
+    Ok(())
+}
+
+/// One object for one prompt; for several, a list of their answers beside the timings.
+fn report(session: &Session, generations: &[Generation], timings: &Timings) -> Value {
+    let answer = |generation: &Generation| {
+        json!({
+            "token_ids": generation.token_ids,
+            "text": generation.text,
+            "finish_reason": generation.finish_reason.name(),
+        })
+    };
+    let timings = json!({
+        "plugin_s": session.plugin_s,
+        "compile_s": session.engine.compile_time().as_secs_f64(),
+        "load_s": session.load_s,
+        "prefill_s": timings.prefill.as_secs_f64(),
+        "decode_s": timings.decode.as_secs_f64(),
+        "prefill_tokens": timings.prefill_tokens,
+        "decode_tokens": timings.decode_tokens,
+        "compile_cached": false,
+    });
+    match generations {
+        [only] => {
+            let mut object = answer(only);
+            object["timings"] = timings;
+            object
+        }
+        several => {
+            json!({ "generations": several.iter().map(answer).collect::<Vec<_>>(), "timings": timings })
+        }
+    }
+}
+
+/// What a person wants to know of a run.
+pub fn summary(session: &Session, timings: &Timings) -> String {
+    let rate = |tokens: usize, seconds: f64| tokens as f64 / seconds.max(1e-9);
+    let (prefill, decode) = (timings.prefill.as_secs_f64(), timings.decode.as_secs_f64());
+    format!(
+        "[compile {:.1} s, load {:.1} s | prompt {} tokens, {:.1}/s | answer {} tokens, {:.1}/s]",
+        session.engine.compile_time().as_secs_f64(),
+        session.load_s,
+        timings.prefill_tokens,
+        rate(timings.prefill_tokens, prefill),
+        timings.decode_tokens,
+        rate(timings.decode_tokens, decode),
+    )
+}

@@ -1,0 +1,67 @@
+//! Ctrl-C: ends the program, unless work is under way that can stop by itself.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+
+use super::exit::INTERRUPTED;
+
+/// Set by the first Ctrl-C while somebody [catches](catch) it.
+static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+static CATCHERS: AtomicUsize = AtomicUsize::new(0);
+
+/// While it lives, the first Ctrl-C only asks for a stop.
+pub struct Catch(());
+
+impl Drop for Catch {
+    fn drop(&mut self) {
+        CATCHERS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Starts handling Ctrl-C and termination requests.
+///
+/// Outside a [`Catch`] they end the program at once, without running destructors: a plugin's threads may
+/// be in the middle of anything.
+///
+/// # Errors
+/// If the system refuses the handlers.
+pub fn install() -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || {
+        for _ in &mut signals {
+            let asked_before = REQUESTED.swap(true, Ordering::SeqCst);
+            if asked_before || CATCHERS.load(Ordering::SeqCst) == 0 {
+                low_level::exit(INTERRUPTED.into());
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Makes Ctrl-C a request to stop, for work that looks at [`requested`].
+pub fn catch() -> Catch {
+    REQUESTED.store(false, Ordering::SeqCst);
+    CATCHERS.fetch_add(1, Ordering::SeqCst);
+    Catch(())
+}
+
+/// Whether a stop was asked for.
+pub fn requested() -> bool {
+    REQUESTED.load(Ordering::SeqCst)
+}
+
+/// `Break` once a stop was asked for.
+pub fn poll() -> ControlFlow<()> {
+    if requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// The flag itself, for work that watches one.
+pub fn flag() -> Arc<AtomicBool> {
+    REQUESTED.clone()
+}

@@ -1,0 +1,81 @@
+//! The command line: arguments, messages and exit codes around the library.
+
+mod args;
+mod chat;
+mod device;
+mod doctor;
+mod exit;
+mod generate;
+mod input;
+mod interrupt;
+mod output;
+mod plugin;
+mod score;
+mod session;
+mod synth;
+mod tokenize;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use ui::Ui;
+
+/// Gemma, cut for XLA: one graph for TPU, GPU and CPU.
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  lapidary generate --prompt \"Why is the sky blue?\"
+  lapidary chat --model ~/models/gemma-2-2b-it
+  lapidary doctor
+
+Each command's --help has examples of its own.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print nothing but the result.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Continue prompts, or answer them as a chat.
+    Generate(generate::GenerateArgs),
+    /// Talk to a model.
+    Chat(chat::ChatArgs),
+    /// Say how likely each token of a text is.
+    Score(score::ScoreArgs),
+    /// Show the token ids that a model would be fed.
+    Tokenize(tokenize::TokenizeArgs),
+    /// Write a checkpoint of random weights, of any size.
+    Synth(synth::SynthArgs),
+    /// Install, list and remove the plugins that drive devices.
+    Plugin(plugin::PluginArgs),
+    /// Look for everything that Lapidary needs and say what is missing.
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Parses the arguments, runs the command and turns errors into messages and exit codes.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new(cli.quiet);
+    if let Err(error) = interrupt::install() {
+        return exit::report(&anyhow::Error::new(error).context("Ctrl-C cannot be handled"));
+    }
+    let result = match cli.command {
+        Command::Generate(args) => generate::run(args, &ui),
+        Command::Chat(args) => chat::run(args, &ui),
+        Command::Score(args) => score::run(args, &ui),
+        Command::Tokenize(args) => tokenize::run(args, &ui),
+        Command::Synth(args) => synth::run(args, &ui),
+        Command::Plugin(args) => plugin::run(args, &ui),
+        Command::Doctor(args) => doctor::run(args, &ui),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::report(&error),
+    }
+}

@@ -1,0 +1,137 @@
+//! `lapidary score`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use lapidary::engine::Score;
+use lapidary::model::Model;
+use serde_json::{Value, json};
+
+use super::args::{DeviceArgs, ModelArgs};
+use super::session::{self, Session};
+use super::ui::Ui;
+use super::{input, output};
+
+mod logits_file;
+
+use logits_file::LogitsFile;
+
+/// Arguments of `score`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lapidary score --model DIR --text \"The sky is blue.\"
+  lapidary score --model DIR --file page.txt --json
+  lapidary score --model DIR --token-ids ids.json --logits out.safetensors")]
+pub struct ScoreArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+
+    /// Text to score; given several times, the texts run as one batch. Default: standard input.
+    #[arg(long, value_name = "TEXT", group = "source")]
+    text: Vec<String>,
+
+    /// File to score; - is standard input.
+    #[arg(long, value_name = "PATH", group = "source")]
+    file: Vec<PathBuf>,
+
+    /// Sequences as token ids: a JSON array of ids, or of arrays.
+    #[arg(long, value_name = "FILE", group = "source")]
+    token_ids: Option<PathBuf>,
+
+    /// Write the logits of every position: `logits` [tokens, vocab] f32 (`logits.0`, `logits.1`, ... for several
+    /// sequences).
+    #[arg(long, value_name = "OUT.safetensors")]
+    logits: Option<PathBuf>,
+
+    /// Print {"sequences": [{"tokens", "nll", "mean_nll", "perplexity"}]}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the negative log-likelihood of each token but the first, their mean, and the perplexity.
+///
+/// # Errors
+/// If the model, device or texts are unusable.
+pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
+    let model = session::open_model(&args.model, ui)?;
+    let sequences = sequences(&args, &model)?;
+    if sequences.is_empty() {
+        bail!("nothing to score: the list of sequences is empty");
+    }
+    let session = Session::start(model, &args.model, &args.device, ui)?;
+    let spinner = ui.spinner(format!("scoring {} tokens", sequences.iter().map(Vec::len).sum::<usize>()));
+    let scores = match &args.logits {
+        None => session.engine.score(&sequences, None)?,
+        Some(path) => {
+            let vocab = session.engine.config().live_vocab_size();
+            let mut file = LogitsFile::create(path, &sequences, vocab)?;
+            let mut failed = None;
+            let scores = session.engine.score(
+                &sequences,
+                Some(&mut |chunk| {
+                    if failed.is_none() {
+                        failed = file.write(&chunk).err();
+                    }
+                    Ok(())
+                }),
+            )?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            file.finish()?;
+            scores
+        }
+    };
+    spinner.finish_and_clear();
+    if args.json {
+        return output::json(&json!({ "sequences": scores.iter().map(report).collect::<Vec<_>>() }));
+    }
+    scores.iter().try_for_each(|score| print(score, &session.model))
+}
+
+fn sequences(args: &ScoreArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
+    if let Some(path) = &args.token_ids {
+        return input::token_ids(path);
+    }
+    let tokenizer = input::tokenizer(model)?;
+    let texts = if !args.text.is_empty() {
+        args.text.clone()
+    } else if !args.file.is_empty() {
+        args.file.iter().map(|path| input::read_text(path)).collect::<Result<_>>()?
+    } else {
+        vec![input::piped_text("--text, --file or --token-ids")?]
+    };
+    texts.iter().map(|text| input::encode(tokenizer, text)).collect()
+}
+
+fn report(score: &Score) -> Value {
+    json!({
+        "tokens": score.tokens,
+        "nll": score.nll,
+        "mean_nll": score.mean_nll(),
+        "perplexity": score.perplexity(),
+    })
+}
+
+fn print(score: &Score, model: &Model) -> Result<()> {
+    let piece = |id: u32| {
+        let piece = model.tokenizer_if_any().and_then(|tokenizer| tokenizer.piece(id));
+        piece.unwrap_or_default().escape_debug().to_string()
+    };
+    output::line("position\ttoken\tnll\tpiece")?;
+    for (index, &token) in score.tokens.iter().enumerate() {
+        let nll = index.checked_sub(1).and_then(|i| score.nll.get(i));
+        let nll = nll.map_or_else(|| "-".to_string(), |nll| format!("{nll:.4}"));
+        output::line(format_args!("{index}\t{token}\t{nll}\t{}", piece(token)))?;
+    }
+    match (score.mean_nll(), score.perplexity()) {
+        (Some(mean), Some(perplexity)) => {
+            let n = score.nll.len();
+            Ok(output::line(format_args!("mean nll {mean:.4} over {n} tokens, perplexity {perplexity:.3}"))?)
+        }
+        _ => Ok(output::line("one token: nothing to predict")?),
+    }
+}

@@ -1,0 +1,92 @@
+//! A model on a device, ready to run, and how long that took.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use lapidary::engine::Engine;
+use lapidary::model::Model;
+use lapidary::models::progress::Progress;
+
+use super::args::{DeviceArgs, ModelArgs};
+use super::ui::Ui;
+use super::{device, interrupt};
+
+/// A model and the engine that runs it.
+pub struct Session {
+    /// The model's files.
+    pub model: Model,
+    /// Its weights on the device.
+    pub engine: Engine,
+    /// Seconds to find, load and start the plugin.
+    pub plugin_s: f64,
+    /// Seconds to load the weights.
+    pub load_s: f64,
+}
+
+/// Opens the model that the arguments name, saying so if it is the built-in one.
+///
+/// # Errors
+/// If there is no such model, or it is malformed; with `--check`, if a weight is not a finite number.
+pub fn open_model(args: &ModelArgs, ui: &Ui) -> Result<Model> {
+    let model = match &args.model {
+        Some(name) => Model::open(name)?,
+        None => {
+            ui.note(
+                "No --model given: using the built-in model, a tiny Gemma 2 with random weights. \
+                 It shows that everything works; its text is noise.",
+            );
+            Model::builtin()?
+        }
+    };
+    if args.check {
+        check_weights(&model, ui)?;
+    }
+    Ok(model)
+}
+
+impl Session {
+    /// Loads an opened model onto the device that the arguments ask for.
+    ///
+    /// # Errors
+    /// If the device cannot be reached or the weights cannot be loaded.
+    pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
+        let connection = device::connect(device_args, ui)?;
+        let devices = connection.client.addressable_devices();
+        let device = devices.first().context("the plugin has no device that this process can use")?;
+        let started = Instant::now();
+        let catch = interrupt::catch();
+        let bar = ui.bytes("loading", model.checkpoint().byte_count());
+        let engine = Engine::load(
+            &connection.client,
+            device,
+            model.checkpoint(),
+            args.dtype.dtype(),
+            &mut |progress: Progress| {
+                bar.set_position(progress.done);
+                interrupt::poll()
+            },
+        );
+        bar.finish_and_clear();
+        drop(catch);
+        let load_s = started.elapsed().as_secs_f64();
+        Ok(Self { model, engine: engine?, plugin_s: connection.seconds, load_s })
+    }
+}
+
+fn check_weights(model: &Model, ui: &Ui) -> Result<()> {
+    let _catch = interrupt::catch();
+    let bar = ui.bytes("checking", model.checkpoint().byte_count());
+    let found = model.checkpoint().check_finite(&mut |progress: Progress| -> ControlFlow<()> {
+        bar.set_position(progress.done);
+        interrupt::poll()
+    });
+    bar.finish_and_clear();
+    let found = found?;
+    if found.is_empty() {
+        ui.note("All weights are finite.");
+        return Ok(());
+    }
+    let lines: Vec<String> = found.iter().map(|place| format!("  {place}")).collect();
+    bail!("{} has weights that are not finite numbers:\n{}", model.path().display(), lines.join("\n"))
+}

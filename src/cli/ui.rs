@@ -1,0 +1,65 @@
+//! Messages and progress on standard error.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Where messages to the user go. Standard output carries results only.
+#[derive(Debug)]
+pub struct Ui {
+    quiet: bool,
+    terminal: bool,
+}
+
+impl Ui {
+    /// Messages, unless `quiet`; progress as well, if standard error is a terminal.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Tells the user something.
+    pub fn note(&self, message: impl std::fmt::Display) {
+        if !self.quiet {
+            eprintln!("{message}");
+        }
+    }
+
+    /// Tells the user something unless they asked for nothing but the result, or nobody watches.
+    pub fn remark(&self, message: impl std::fmt::Display) {
+        if self.terminal {
+            self.note(message);
+        }
+    }
+
+    /// A bar of bytes and their rate; `total` 0 is not known yet.
+    pub fn bytes(&self, what: &'static str, total: u64) -> ProgressBar {
+        let bar = self.bar(ProgressBar::new(total));
+        let style = ProgressStyle::with_template(
+            "{msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}",
+        );
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(what);
+        bar
+    }
+
+    /// A sign of life for work of unknown length.
+    pub fn spinner(&self, what: String) -> ProgressBar {
+        let bar = self.bar(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    fn bar(&self, bar: ProgressBar) -> ProgressBar {
+        if self.quiet || !self.terminal {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        bar
+    }
+}

@@ -1,0 +1,108 @@
+//! A model as a user has it: checkpoint, tokenizer and chat template, from a directory or built in.
+
+use std::path::Path;
+
+use lapidary_models::chat::{ChatError, ChatTemplate, Message};
+use lapidary_models::checkpoint::{Checkpoint, CheckpointError, LocateError, locate};
+use lapidary_models::synth::{BuiltinError, BuiltinModel};
+use lapidary_models::tokenizer::{Tokenizer, TokenizerError};
+
+/// Seed of the built-in model's weights.
+const BUILTIN_SEED: u64 = 0;
+
+/// A checkpoint with what turns text into its tokens.
+#[derive(Debug)]
+pub struct Model {
+    checkpoint: Checkpoint,
+    /// A model without a usable tokenizer still runs on token ids; who needs text gets the reason.
+    tokenizer: Result<Tokenizer, TokenizerError>,
+    is_builtin: bool,
+}
+
+/// Why a model cannot be opened or talked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// No such model.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// Config or weights.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// Chat template or messages.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// The built-in model.
+    #[error("the built-in model is defective")]
+    Builtin(#[from] BuiltinError),
+}
+
+impl Model {
+    /// Opens a model directory, or a model that the Hugging Face cache on this machine holds, such as
+    /// `google/gemma-2-2b-it`.
+    ///
+    /// # Errors
+    /// If there is no such model, or its config or weights are malformed.
+    pub fn open(name: &str) -> Result<Self, ModelError> {
+        let checkpoint = Checkpoint::open(&locate(name)?)?;
+        let tokenizer = Tokenizer::open(checkpoint.path(), checkpoint.config());
+        Ok(Self { checkpoint, tokenizer, is_builtin: false })
+    }
+
+    /// A small Gemma 2 with random weights, made up on the spot: it shows that everything works, and says
+    /// nothing of interest.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn builtin() -> Result<Self, ModelError> {
+        let BuiltinModel { checkpoint, tokenizer } = BuiltinModel::new(BUILTIN_SEED)?;
+        Ok(Self { checkpoint, tokenizer: Ok(tokenizer), is_builtin: true })
+    }
+
+    /// Config and weights.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The directory, or the built-in model's name.
+    pub fn path(&self) -> &Path {
+        self.checkpoint.path()
+    }
+
+    /// Whether this is the built-in model of random weights.
+    pub fn is_builtin(&self) -> bool {
+        self.is_builtin
+    }
+
+    /// The tokenizer, if the model has a usable one.
+    pub fn tokenizer_if_any(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref().ok()
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, &TokenizerError> {
+        self.tokenizer.as_ref()
+    }
+
+    /// The chat template.
+    ///
+    /// # Errors
+    /// If the model has one that cannot be used.
+    pub fn chat_template(&self) -> Result<ChatTemplate, ChatError> {
+        if self.is_builtin { ChatTemplate::gemma() } else { ChatTemplate::open(self.path()) }
+    }
+
+    /// Token ids of a conversation, up to where the model's answer begins; BOS exactly once.
+    ///
+    /// # Errors
+    /// If the messages are out of order, or the template or tokenizer fails on them.
+    pub fn encode_chat(&self, tokenizer: &Tokenizer, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
+        let text = self.chat_template()?.render(messages, tokenizer.bos_text(), true)?;
+        Ok(tokenizer.encode(&text)?)
+    }
+}
