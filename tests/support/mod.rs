@@ -68,7 +68,8 @@ impl Golden {
             let data = tensors.tensor(name).ok()?.data().to_vec();
             Some(data.chunks_exact(4).map(|word| word.try_into().unwrap()).collect())
         };
-        let floats = |name: &str| Some(words(name)?.into_iter().map(f32::from_le_bytes).collect::<Vec<f32>>());
+        let floats =
+            |name: &str| Some(words(name)?.into_iter().map(f32::from_le_bytes).collect::<Vec<f32>>());
         let mut sequences = Vec::new();
         while let Some(tokens) = words(&format!("tokens.{}", sequences.len())) {
             let i = sequences.len();

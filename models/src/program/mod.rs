@@ -5,6 +5,9 @@ mod decoder_layer;
 mod shape;
 mod signature;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{Program, build};
 pub use shape::{Phase, ProgramShape, ShapeError};
 pub use signature::{Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind};

@@ -1,0 +1,93 @@
+//! Every program of every model builds; what its signature says is what the graph has.
+
+use lapidary_graph::DType;
+
+use super::*;
+use crate::config::GemmaConfig;
+
+const NAMES: [&str; 5] = ["gemma-2b", "gemma-7b", "gemma2-2b", "gemma2-9b", "gemma2-27b"];
+const PHASES: [(Phase, usize); 4] = [
+    (Phase::Prefill, 128),
+    (Phase::Decode, 1),
+    (Phase::Score { logits: false }, 64),
+    (Phase::Score { logits: true }, 64),
+];
+
+fn shape(phase: Phase, tokens: usize) -> ProgramShape {
+    ProgramShape { phase, batch: 3, tokens, capacity: 8192, dtype: DType::BF16 }
+}
+
+#[test]
+fn all_models_build_in_all_phases() {
+    for name in NAMES {
+        let config = GemmaConfig::named(name).unwrap();
+        for (phase, tokens) in PHASES {
+            let program = build(&config, &shape(phase, tokens)).unwrap();
+            let main = program.module.function(program.module.entry().unwrap()).unwrap();
+            assert_eq!(main.params.len(), program.signature.params.len());
+            assert_eq!(main.results.len(), program.signature.results.len());
+            for (param, spec) in main.params.iter().zip(&program.signature.params) {
+                assert_eq!(main.value_type(param.value), Some(&spec.ty), "{}", spec.name);
+                assert_eq!((&param.name, param.donated_to), (&spec.name, spec.donated_to));
+                assert_eq!(spec.axes.0.len(), spec.ty.rank());
+            }
+            for (result, spec) in main.results.iter().zip(&program.signature.results) {
+                assert_eq!(main.value_type(result.value), Some(&spec.ty), "{}", spec.name);
+                assert_eq!(spec.axes.0.len(), spec.ty.rank());
+            }
+        }
+    }
+}
+
+#[test]
+fn state_is_donated_to_the_result_of_its_layer() {
+    let config = GemmaConfig::named("gemma2-2b").unwrap();
+    let signature = build(&config, &shape(Phase::Decode, 1)).unwrap().signature;
+    let mut states = 0;
+    for param in &signature.params {
+        let ParamRole::State { layer, kind } = param.role else {
+            assert_eq!(param.donated_to, None, "{}", param.name);
+            continue;
+        };
+        states += 1;
+        let result = &signature.results[param.donated_to.unwrap()];
+        assert_eq!(result.role, ResultRole::State { layer, kind });
+        assert_eq!(result.ty, param.ty);
+    }
+    assert_eq!(states, 2 * config.num_layers);
+}
+
+#[test]
+fn local_layers_keep_only_their_window() {
+    let config = GemmaConfig::named("gemma2-27b").unwrap();
+    let long = shape(Phase::Decode, 1);
+    let kept = long.cache_bytes(&config);
+    let everything = 3 * 8192 * 376_832;
+    assert_eq!(kept, everything / 4 * 3, "half of the layers keep half of the positions");
+}
+
+#[test]
+fn sizes_that_make_no_program_are_refused() {
+    let config = GemmaConfig::named("gemma2-2b").unwrap();
+    let good = shape(Phase::Prefill, 16);
+    let refused = [
+        (ProgramShape { batch: 0, ..good }, "at least one row"),
+        (ProgramShape { capacity: 8193, ..good }, "exceeds the model's context of 8192"),
+        (ProgramShape { tokens: 64, capacity: 32, ..good }, "a step of 64 tokens exceeds"),
+        (ProgramShape { phase: Phase::Decode, tokens: 2, ..good }, "1 token a row, not 2"),
+        (ProgramShape { dtype: DType::F16, ..good }, "bf16 or f32, not f16"),
+    ];
+    for (shape, message) in refused {
+        let error = build(&config, &shape).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn padding_rows_of_the_vocabulary_have_no_logits() {
+    let mut config = GemmaConfig::named("gemma-2b").unwrap().with_layers(1).unwrap();
+    config.vocab_size = 256_128;
+    let signature = build(&config, &shape(Phase::Decode, 1)).unwrap().signature;
+    let logits = &signature.results[signature.result_index(ResultRole::Output(Output::Logits)).unwrap()];
+    assert_eq!(logits.ty.dims, [3, 256_000]);
+}
