@@ -27,7 +27,7 @@ pub fn log_softmax(b: &mut FunctionBuilder<'_>, x: ValueId, dim: usize) -> Resul
 }
 
 /// Index of the greatest element of `x` `[..., n]` along the last dimension, `[...]` s32; the first of
-/// equal ones.
+/// equal ones. NaN is never the greatest: a row of nothing else gives `i32::MAX`.
 ///
 /// # Errors
 /// If `x` is a scalar or not a float tensor.
