@@ -6,6 +6,7 @@ use lapidary_models::program::{Input, Output, ParamRole, Phase, ProgramShape, Re
 use lapidary_runtime::{Argument, Buffer, ElementType};
 
 use super::compile::CompiledProgram;
+use super::sequences::check_tokens;
 use super::{Engine, EngineError, dtype};
 
 /// Rows of sequences on one device.
@@ -62,28 +63,26 @@ impl<'e> Batch<'e> {
         let shape = self.engine.shape(Phase::Decode, self.rows(), 1, self.capacity);
         self.lengths.fill(0);
         self.state.clear();
+        let bytes = shape.cache_bytes(config);
+        let (rows, positions) = (shape.batch, shape.capacity);
+        let mut zeros: Vec<u8> = Vec::new();
         for (layer, &kind) in config.layer_kinds.iter().enumerate() {
             let dims = [shape.batch, config.num_kv_heads, shape.cache_len(kind), config.head_dim];
-            let zeros = vec![0; dims.iter().product::<usize>() * shape.dtype.byte_width()];
+            // A context may be so long that the cache is larger than memory, which must not abort.
+            let len = dims.iter().try_fold(shape.dtype.byte_width(), |len, dim| len.checked_mul(*dim));
+            let missing = len.map(|len| (len, zeros.try_reserve_exact(len.saturating_sub(zeros.len()))));
+            let Some((len, Ok(()))) = missing else {
+                return Err(EngineError::CacheSize { bytes, rows, positions });
+            };
+            zeros.resize(len, 0);
             for kind in StateKind::ALL {
                 let buffer = client
                     .buffer_from_host(&zeros, dtype::element_type(shape.dtype), &dims, device)
-                    .map_err(|source| EngineError::Cache {
-                        bytes: shape.cache_bytes(config),
-                        rows: shape.batch,
-                        positions: shape.capacity,
-                        source,
-                    })?;
+                    .map_err(|source| EngineError::Cache { bytes, rows, positions, source })?;
                 self.state.insert((layer, kind), buffer);
             }
         }
         Ok(())
-    }
-
-    /// The programs that a generation from prompts of at most `longest` tokens needs.
-    pub(super) fn prepare_generation(&self, longest: usize) -> Result<(), EngineError> {
-        let bucket = Engine::bucket(longest, self.capacity);
-        self.engine.prepare(&[self.shape(Phase::Prefill, bucket), self.shape(Phase::Decode, 1)])
     }
 
     pub(super) fn shape(&self, phase: Phase, tokens: usize) -> ProgramShape {
@@ -131,17 +130,13 @@ impl<'e> Batch<'e> {
     }
 
     /// Checks token ids and lengths before anything runs.
-    pub(super) fn check(&self, sequences: &[&[u32]]) -> Result<(), EngineError> {
+    fn check(&self, sequences: &[&[u32]]) -> Result<(), EngineError> {
         let (rows, got) = (self.rows(), sequences.len());
         if rows != got {
             return Err(EngineError::RowCount { rows, got });
         }
-        let vocab = self.engine.config.live_vocab_size();
         for (row, (sequence, length)) in sequences.iter().zip(&self.lengths).enumerate() {
-            if let Some((position, &id)) = sequence.iter().enumerate().find(|(_, id)| **id as usize >= vocab)
-            {
-                return Err(EngineError::TokenId { row, position, id, vocab });
-            }
+            check_tokens(&self.engine.config, row, sequence)?;
             let (tokens, limit) = (length + sequence.len(), self.capacity);
             if tokens > limit {
                 let full = limit == self.engine.config.context;

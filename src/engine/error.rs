@@ -64,8 +64,24 @@ pub enum EngineError {
     /// A thread that compiled a program died.
     #[error("the compilation of program {0} ended without a result")]
     CompilerThread(ProgramShape),
-    /// No room for a batch's KV cache.
-    #[error("the KV cache ({bytes} bytes for {rows} rows of {positions} positions) could not be allocated")]
+    /// This machine has not even the memory to clear a layer's KV cache with.
+    #[error(
+        "the KV cache ({bytes} bytes for {rows} rows of {positions} positions) exceeds this machine's memory; \
+         ask for fewer new tokens or fewer sequences at a time"
+    )]
+    CacheSize {
+        /// Bytes in all.
+        bytes: usize,
+        /// Rows.
+        rows: usize,
+        /// Positions a row.
+        positions: usize,
+    },
+    /// The device has no room for a batch's KV cache.
+    #[error(
+        "the KV cache ({bytes} bytes for {rows} rows of {positions} positions) could not be allocated; \
+         ask for fewer new tokens or fewer sequences at a time"
+    )]
     Cache {
         /// Bytes in all.
         bytes: usize,
@@ -97,14 +113,20 @@ pub enum EngineError {
         /// Sequences given.
         got: usize,
     },
+    /// Nothing to run.
+    #[error("there are no sequences; give at least one")]
+    NoSequences,
     /// A sequence without tokens.
-    #[error("sequence {row} is empty; it needs at least one token")]
+    #[error("sequence {row} (counted from 0) is empty; give it at least one token")]
     Empty {
         /// Index of the sequence.
         row: usize,
     },
     /// A token that the model does not have.
-    #[error("sequence {row}, position {position}: token id {id} is not in the vocabulary of {vocab}")]
+    #[error(
+        "sequence {row}, position {position} (both counted from 0): token id {id} is not in the vocabulary, \
+         whose {vocab} ids are 0 to {}", vocab.saturating_sub(1)
+    )]
     TokenId {
         /// Index of the sequence.
         row: usize,
@@ -116,7 +138,7 @@ pub enum EngineError {
         vocab: usize,
     },
     /// More tokens than the KV cache has room for.
-    #[error("sequence {row} has {tokens} tokens, but {what} is {limit}")]
+    #[error("sequence {row} (counted from 0) has {tokens} tokens, but {what} is {limit}; shorten it")]
     TooLong {
         /// Index of the sequence.
         row: usize,
@@ -130,19 +152,39 @@ pub enum EngineError {
     /// Sampling parameters out of range.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
-    /// Logits that are not numbers.
+    /// A logit is NaN or infinite.
     #[error(
-        "sequence {row}, after {position} tokens: the logit of token {token} is NaN; \
-         `--check` looks for NaN and infinity in the weights"
+        "sequence {row} (counted from 0), after {position} tokens: the logit of token {token} is {value}; \
+         --check looks for NaN and infinity in the weights"
     )]
-    NotANumber {
+    NonFiniteLogit {
         /// Index of the sequence.
         row: usize,
         /// Tokens before.
         position: usize,
         /// The token.
         token: usize,
+        /// NaN or infinity.
+        value: f32,
     },
+    /// A likelihood is NaN or infinite.
+    #[error(
+        "sequence {row}, position {position} (both counted from 0): the negative log-likelihood of token \
+         {token} is {value}, because logits there are not finite; --check looks for NaN and infinity in the weights"
+    )]
+    NonFiniteNll {
+        /// Index of the sequence.
+        row: usize,
+        /// Position of the token.
+        position: usize,
+        /// The token.
+        token: u32,
+        /// NaN or infinity.
+        value: f32,
+    },
+    /// Stop strings without a tokenizer to make text with.
+    #[error("stop strings need a tokenizer, since they are looked for in the text")]
+    StopWithoutTokenizer,
     /// Generated ids that do not decode.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),

@@ -3,9 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use lapidary_models::program::Phase;
 use lapidary_models::tokenizer::{TextStream, Tokenizer};
 
-use super::{Batch, Engine, EngineError, NotANumber, Sampler, Sampling, StopMatcher};
+use super::{
+    Batch, Engine, EngineError, NonFiniteLogit, Sampler, Sampling, StopMatcher, check_sequences,
+};
 
 /// How to generate.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,8 +93,9 @@ impl Engine {
     /// Answers each prompt, all as one batch. `on_piece` sees every token as it comes and may stop all rows.
     ///
     /// # Errors
-    /// If a prompt is empty, too long for the context, or has an unknown token; if a sampling parameter is out of
-    /// range; if logits are NaN; or if the device fails.
+    /// If there is no prompt, or one is empty, too long for the context, or has an unknown token; if a sampling
+    /// parameter is out of range, or there are stop strings and no tokenizer; if logits are not finite; or if the
+    /// device fails.
     pub fn generate(
         &self,
         prompts: &[Vec<u32>],
@@ -100,15 +104,21 @@ impl Engine {
         on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<(Vec<Generation>, Timings), EngineError> {
         options.sampling.check()?;
-        let longest = self.check_prompts(prompts)?;
-        let mut batch = self.batch(prompts.len(), longest.saturating_add(options.max_new_tokens))?;
-        batch.prepare_generation(longest)?;
+        check_sequences(&self.config, prompts)?;
+        if tokenizer.is_none() && !options.stop.is_empty() {
+            return Err(EngineError::StopWithoutTokenizer);
+        }
         let mut rows: Vec<Row<'_>> =
             prompts.iter().map(|prompt| Row::new(prompt, tokenizer, options)).collect();
+        if options.max_new_tokens == 0 {
+            return Ok((rows.into_iter().map(Row::into_generation).collect(), Timings::default()));
+        }
+        self.prepare_generation(prompts, options.max_new_tokens)?;
+        let mut batch = self.batch(prompts.len(), positions(prompts, options.max_new_tokens))?;
 
         let started = Instant::now();
         let sequences: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let mut logits = if options.max_new_tokens == 0 { Vec::new() } else { batch.prefill(&sequences)? };
+        let mut logits = batch.prefill(&sequences)?;
         let prefilled = Instant::now();
         let mut timings = Timings {
             prefill: prefilled - started,
@@ -128,18 +138,21 @@ impl Engine {
         Ok((rows.into_iter().map(Row::into_generation).collect(), timings))
     }
 
-    fn check_prompts(&self, prompts: &[Vec<u32>]) -> Result<usize, EngineError> {
-        let limit = self.config.context;
-        for (row, prompt) in prompts.iter().enumerate() {
-            if prompt.is_empty() {
-                return Err(EngineError::Empty { row });
-            }
-            if prompt.len() > limit {
-                let what = "the model's context";
-                return Err(EngineError::TooLong { row, tokens: prompt.len(), what, limit });
-            }
-        }
-        Ok(prompts.iter().map(Vec::len).max().unwrap_or(0))
+    /// Compiles the programs that [`generate`](Self::generate) will run for these prompts, which otherwise does
+    /// so itself.
+    ///
+    /// # Errors
+    /// If the prompts are not such as the model can take, or a program does not compile.
+    pub fn prepare_generation(
+        &self,
+        prompts: &[Vec<u32>],
+        max_new_tokens: usize,
+    ) -> Result<(), EngineError> {
+        check_sequences(&self.config, prompts)?;
+        let capacity = self.capacity(positions(prompts, max_new_tokens));
+        let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
+        let bucket = Engine::bucket(longest(prompts), capacity);
+        self.prepare(&[shape(Phase::Prefill, bucket), shape(Phase::Decode, 1)])
     }
 
     /// The token that each unfinished row goes on with; rows that end here get none.
@@ -158,10 +171,10 @@ impl Engine {
                 continue;
             }
             let position = batch.length(index);
-            let token = row
-                .sampler
-                .sample(logits, &row.history)
-                .map_err(|NotANumber { token }| EngineError::NotANumber { row: index, position, token })?;
+            let broken = |NonFiniteLogit { token, value }| {
+                EngineError::NonFiniteLogit { row: index, position, token, value }
+            };
+            let token = row.sampler.sample(logits, &row.history).map_err(broken)?;
             let eos = self.config.eos_token_ids.contains(&token) && !options.ignore_eos;
             let full = row.new_tokens() + 1 >= options.max_new_tokens || position >= self.config.context;
             let text = row.accept(token, eos, full)?;
@@ -186,6 +199,15 @@ impl Engine {
     }
 }
 
+fn longest(prompts: &[Vec<u32>]) -> usize {
+    prompts.iter().map(Vec::len).max().unwrap_or(0)
+}
+
+/// Positions that a row needs at most.
+fn positions(prompts: &[Vec<u32>], max_new_tokens: usize) -> usize {
+    longest(prompts).saturating_add(max_new_tokens)
+}
+
 /// One answer in the making.
 struct Row<'t> {
     /// Prompt and answer so far.
@@ -207,7 +229,7 @@ impl<'t> Row<'t> {
             stream: tokenizer.map(Tokenizer::stream),
             stop: StopMatcher::new(&options.stop),
             text: String::new(),
-            finished: (options.max_new_tokens == 0).then_some(FinishReason::Length),
+            finished: None,
         }
     }
 

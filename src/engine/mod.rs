@@ -8,6 +8,7 @@ mod error;
 mod generate;
 mod sampling;
 mod score;
+mod sequences;
 mod stop;
 mod weights;
 
@@ -26,8 +27,9 @@ use lapidary_runtime::{Client, Device};
 pub use batch::Batch;
 pub use error::EngineError;
 pub use generate::{FinishReason, GenerateOptions, Generation, Piece, Timings};
-pub use sampling::{NotANumber, Sampler, Sampling, SamplingError};
+pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
 pub use score::{Score, ScoreChunk};
+pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 

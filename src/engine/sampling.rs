@@ -60,11 +60,13 @@ impl Sampling {
     }
 }
 
-/// Logits that are not numbers: the id of the first one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NotANumber {
+/// A logit that makes no distribution: NaN or positive infinity. (Negative infinity excludes a token.)
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct NonFiniteLogit {
     /// Index in the vocabulary.
     pub token: usize,
+    /// The logit.
+    pub value: f32,
 }
 
 /// One row's stream of choices.
@@ -95,10 +97,11 @@ impl Sampler {
     /// The next token after `history` (prompt and answer so far), given its `logits` `[vocab]`.
     ///
     /// # Errors
-    /// If a logit is NaN.
-    pub fn sample(&mut self, logits: &mut [f32], history: &[u32]) -> Result<u32, NotANumber> {
-        if let Some(token) = logits.iter().position(|l| l.is_nan()) {
-            return Err(NotANumber { token });
+    /// If a logit is NaN or positive infinity.
+    pub fn sample(&mut self, logits: &mut [f32], history: &[u32]) -> Result<u32, NonFiniteLogit> {
+        let broken = |logit: &f32| logit.is_nan() || *logit == f32::INFINITY;
+        if let Some((token, &value)) = logits.iter().enumerate().find(|(_, logit)| broken(logit)) {
+            return Err(NonFiniteLogit { token, value });
         }
         self.penalise_repetition(logits, history);
         if self.options.temperature == 0.0 {
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn same_seed_same_tokens_and_nan_is_reported() {
+    fn same_seed_same_tokens_and_broken_logits_are_reported() {
         let logits = [0.3f32, 0.2, 0.9, 0.1, 0.5];
         let draw = |seed| {
             let mut sampler = Sampler::new(Sampling { seed, ..sampling() });
@@ -282,8 +285,11 @@ mod tests {
         };
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
-        let error = Sampler::new(sampling()).sample(&mut [0.0, f32::NAN], &[]).unwrap_err();
-        assert_eq!(error.token, 1);
+        for broken in [f32::NAN, f32::INFINITY] {
+            let error = Sampler::new(sampling()).sample(&mut [0.0, broken], &[]).unwrap_err();
+            assert_eq!((error.token, error.value.to_bits()), (1, broken.to_bits()));
+        }
+        assert_eq!(Sampler::new(sampling()).sample(&mut [f32::NEG_INFINITY, 0.0], &[]), Ok(1));
     }
 
     #[test]

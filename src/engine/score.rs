@@ -3,7 +3,7 @@
 use lapidary_models::program::{Output, Phase};
 
 use super::batch::{Step, take_chunk};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, check_sequences};
 
 /// The likelihood of one sequence.
 #[derive(Clone, PartialEq, Debug)]
@@ -43,19 +43,16 @@ impl Engine {
     /// square of their length. `on_logits`, if given, sees the logits at every position.
     ///
     /// # Errors
-    /// If a sequence is empty, too long or has an unknown token, a likelihood is NaN, or the device fails.
+    /// If there is no sequence, or one is empty, too long or has an unknown token, a likelihood is not finite, or the device fails.
     pub fn score(
         &self,
         sequences: &[Vec<u32>],
         mut on_logits: Option<&mut dyn FnMut(ScoreChunk<'_>) -> Result<(), EngineError>>,
     ) -> Result<Vec<Score>, EngineError> {
-        if let Some(row) = sequences.iter().position(Vec::is_empty) {
-            return Err(EngineError::Empty { row });
-        }
+        check_sequences(&self.config, sequences)?;
         let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
         let mut batch = self.batch(sequences.len(), longest)?;
         let mut rest: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
-        batch.check(&rest)?;
         let phase = Phase::Score { logits: on_logits.is_some() };
         let mut nll: Vec<Vec<f32>> = vec![Vec::new(); sequences.len()];
         while let Some(longest) = rest.iter().map(|r| r.len()).max().filter(|&len| len > 0) {
@@ -97,8 +94,8 @@ impl Engine {
 fn check_numbers(scores: &[Score]) -> Result<(), EngineError> {
     for (row, score) in scores.iter().enumerate() {
         let mut predicted = score.nll.iter().zip(score.tokens.iter().skip(1)).enumerate();
-        if let Some((at, (_, &token))) = predicted.find(|(_, (nll, _))| nll.is_nan()) {
-            return Err(EngineError::NotANumber { row, position: at + 1, token: token as usize });
+        if let Some((at, (&value, &token))) = predicted.find(|(_, (nll, _))| !nll.is_finite()) {
+            return Err(EngineError::NonFiniteNll { row, position: at + 1, token, value });
         }
     }
     Ok(())

@@ -86,7 +86,7 @@ pub enum CheckpointError {
 
 fn other_weights(found: &[String]) -> String {
     match found {
-        [] => String::new(),
+        [] => "; is the download complete?".into(),
         found => format!(" (found {}; convert the weights to safetensors first)", found.join(", ")),
     }
 }

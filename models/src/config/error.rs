@@ -5,6 +5,12 @@ use std::path::PathBuf;
 /// Why a model's configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A directory that is no model's.
+    #[error("{} has no config.json; give the directory that holds config.json and the weights", directory.display())]
+    NoConfig {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// The file could not be read.
     #[error("cannot read {}", path.display())]
     Read {

@@ -16,10 +16,13 @@ impl GemmaConfig {
     /// end-of-sequence ids add to those of the former.
     ///
     /// # Errors
-    /// [`ConfigError::Read`] or [`ConfigError::File`], with the file's path.
+    /// [`ConfigError::NoConfig`], [`ConfigError::Read`] or [`ConfigError::File`], with the path.
     pub fn open(directory: &Path) -> Result<Self, ConfigError> {
         let path = directory.join("config.json");
-        let text = std::fs::read(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = std::fs::read(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ConfigError::NoConfig { directory: directory.to_owned() },
+            _ => ConfigError::Read { path: path.clone(), source },
+        })?;
         let mut config =
             Self::from_json(&text).map_err(|source| ConfigError::File { path, source: Box::new(source) })?;
 

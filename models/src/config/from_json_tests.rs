@@ -242,7 +242,7 @@ fn absent_file_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let error = GemmaConfig::open(directory.path()).unwrap_err();
     assert!(
-        matches!(error, ConfigError::Read { .. }) && error.to_string().contains("config.json"),
+        matches!(error, ConfigError::NoConfig { .. }) && error.to_string().contains("config.json"),
         "{error}"
     );
 }

@@ -86,10 +86,11 @@ impl ProgramShape {
         }
     }
 
-    /// Bytes of the whole KV cache for this many rows.
+    /// Bytes of the whole KV cache for this many rows; `usize::MAX` if they are more.
     pub fn cache_bytes(&self, config: &GemmaConfig) -> usize {
         let slots: usize = config.layer_kinds.iter().map(|&kind| self.cache_len(kind)).sum();
-        2 * self.batch * slots * config.kv_size() * self.dtype.byte_width()
+        let factors = [2, self.batch, config.kv_size(), self.dtype.byte_width()];
+        factors.into_iter().fold(slots, usize::saturating_mul)
     }
 
     pub(super) fn check(&self, config: &GemmaConfig) -> Result<(), ShapeError> {
