@@ -4,7 +4,7 @@
 //! as many slots as the context, so it never wraps; a layer with a window needs only the window.
 
 use crate::op::{Comparison, ScatterDims};
-use crate::{BuildError, DType, FuncId, FunctionBuilder, TensorType, ValueId};
+use crate::{BuildError, DType, FuncId, FunctionBuilder, Literal, TensorType, ValueId};
 
 /// Where the tokens of a step go: computed once for all layers whose caches have the same length.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +64,15 @@ pub fn cache_positions(b: &mut FunctionBuilder<'_>, end: ValueId, len: usize) ->
     b.sub(last, age)
 }
 
+/// Rows of a one-token step that are written one by one. More rows would cost more in operations than the
+/// scatter costs in copies of the cache.
+const MAX_SINGLE_WRITES: usize = 8;
+
 /// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,
 /// head_dim]` written into their slots.
+///
+/// One token a row is written with `dynamic_update_slice`, which compilers do in place; XLA's CPU compiler
+/// turns a bf16 scatter into conversions of the whole cache to f32 and back.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -77,7 +84,48 @@ pub fn cache_write(
 ) -> Result<ValueId, BuildError> {
     let cache_ty = b.ty(cache)?;
     let update = b.convert(update, cache_ty.dtype)?;
-    let body = b.overwrite(cache_ty.dtype)?;
+    match b.ty(update)?.dims[..] {
+        [batch, 1, ..] if batch <= MAX_SINGLE_WRITES => write_rows(b, cache, update, write, batch),
+        _ => scatter_rows(b, cache, update, write),
+    }
+}
+
+/// Writes the one token of each row by itself.
+fn write_rows(
+    b: &mut FunctionBuilder<'_>,
+    mut cache: ValueId,
+    update: ValueId,
+    write: CacheWrite,
+    batch: usize,
+) -> Result<ValueId, BuildError> {
+    let ty = b.ty(cache)?;
+    let [_, kv_heads, len, head_dim] = ty.dims[..] else { return scatter_rows(b, cache, update, write) };
+    let box_dims = [1, kv_heads, 1, head_dim];
+    let zero = b.constant(Literal::int(DType::S32, 0))?;
+    let len = b.constant(Literal::int(DType::S32, len as i64))?;
+    for row in 0..batch {
+        let new = b.slice_dim(update, 0, row, row + 1)?;
+        let new = b.reshape(new, &box_dims)?;
+        let slot = b.slice(write.slots, &[row, 0], &[row + 1, 1], &[1, 1])?;
+        let slot = b.reshape(slot, &[])?;
+        let at_row = b.constant(Literal::int(DType::S32, row as i64))?;
+        let starts = [at_row, zero, slot, zero];
+        // A slot out of range means no write, but the update's start would be clamped into the cache.
+        let written = b.compare(Comparison::Lt, slot, len)?;
+        let old = b.dynamic_slice(cache, &starts, &box_dims)?;
+        let kept = b.select(written, new, old)?;
+        cache = b.dynamic_update_slice(cache, kept, &starts)?;
+    }
+    Ok(cache)
+}
+
+fn scatter_rows(
+    b: &mut FunctionBuilder<'_>,
+    cache: ValueId,
+    update: ValueId,
+    write: CacheWrite,
+) -> Result<ValueId, BuildError> {
+    let body = b.overwrite(b.ty(cache)?.dtype)?;
     let dims = ScatterDims {
         update_window_dims: vec![2, 3],
         inserted_window_dims: vec![2],
