@@ -2,7 +2,7 @@
 
 use lapidary_graph::dtype::DTypeKind;
 use lapidary_graph::op::{BinaryKind, Comparison, RngAlgorithm, UnaryKind};
-use lapidary_graph::{Literal, LogicalAxes, Op, Operation};
+use lapidary_graph::{DType, Literal, LogicalAxes, Op, Operation};
 
 use super::{Emitter, Frame, Signature, Site};
 use crate::LowerError;
@@ -158,7 +158,27 @@ impl Emitter<'_> {
 
     fn random_bits(&mut self, site: &Site<'_>, algorithm: RngAlgorithm) -> Result<Vec<Value>, LowerError> {
         let attributes = format_args!(", algorithm = {}", algorithm.name());
-        self.statement(site, "stablehlo.rng_bit_generator", attributes, Signature::Function)
+        let [state, bits] = site.results.as_slice() else {
+            return Err(LowerError::Unverified(format!(
+                "random bits in `{}` have not two results",
+                site.function
+            )));
+        };
+        // XLA generates unsigned integers, whatever the program says.
+        let generated = bits.with_dtype(unsigned(bits.dtype));
+        let generator = Site {
+            operands: site.operands.clone(),
+            results: vec![state.clone(), generated.clone()],
+            ..*site
+        };
+        let mut results =
+            self.statement(&generator, "stablehlo.rng_bit_generator", attributes, Signature::Function)?;
+        if generated == *bits {
+            return Ok(results);
+        }
+        let cast = site.beside(results.split_off(1), bits.clone());
+        results.extend(self.statement(&cast, "stablehlo.bitcast_convert", "", Signature::Function)?);
+        Ok(results)
     }
 
     fn sharding_constraint(&mut self, site: &Site<'_>, axes: &LogicalAxes) -> Result<Vec<Value>, LowerError> {
@@ -172,5 +192,28 @@ impl Emitter<'_> {
                 self.statement(site, "sdy.sharding_constraint", attributes, Signature::Results)
             }
         }
+    }
+}
+
+/// The unsigned integer type as wide as a signed one; any other type itself.
+fn unsigned(dtype: DType) -> DType {
+    match dtype {
+        DType::S4 => DType::U4,
+        DType::S8 => DType::U8,
+        DType::S16 => DType::U16,
+        DType::S32 => DType::U32,
+        DType::S64 => DType::U64,
+        DType::Pred
+        | DType::U4
+        | DType::U8
+        | DType::U16
+        | DType::U32
+        | DType::U64
+        | DType::F8E4M3FN
+        | DType::F8E5M2
+        | DType::BF16
+        | DType::F16
+        | DType::F32
+        | DType::F64 => dtype,
     }
 }

@@ -1,0 +1,67 @@
+//! Every op and every element type that it takes: the CPU plugin against the reference interpreter.
+//!
+//! A case is a small function with inputs. The cases of a group are lowered and compiled together as one
+//! program, and each result is compared with the interpreter's within the tolerance of its op and type
+//! (`tolerance.rs`). What the plugin does not do is listed in `known.rs` and asserted not to work still.
+//! `coverage.txt` is the golden list of what is tested (`BLESS=1` rewrites it).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod case;
+mod cases;
+mod coverage;
+mod inputs;
+mod isolation;
+mod known;
+mod plugin;
+mod run;
+mod tolerance;
+
+use case::Suite;
+use lapidary::lower::target;
+
+macro_rules! groups {
+    ($($(#[$doc:meta])* $group:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[test]
+            fn $group() {
+                let Some(client) = plugin::cpu_client() else { return };
+                run::check(&client, &target::CPU, &cases::$group());
+            }
+        )*
+
+        /// Every case of every group.
+        fn all_cases() -> Suite {
+            let mut all = Suite::default();
+            $(all.extend(cases::$group());)*
+            all
+        }
+    };
+}
+
+groups! {
+    unary;
+    binary;
+    choice;
+    conversions;
+    shapes;
+    indexing;
+    dots;
+    reductions;
+    sorts;
+    control_flow;
+    random_bits;
+}
+
+/// Dots in the form of the targets that take them as they are.
+#[test]
+fn dots_of_other_targets() {
+    let Some(client) = plugin::cpu_client() else { return };
+    run::check(&client, &target::TPU, &cases::dots());
+}
+
+#[test]
+fn coverage_is_what_the_golden_list_says() {
+    coverage::check(&all_cases());
+}

@@ -1,0 +1,56 @@
+//! The CPU plugin, and arrays on their way to it and back.
+
+use std::sync::OnceLock;
+
+use lapidary::graph::interp::Tensor;
+use lapidary::graph::{DType, TensorType};
+use lapidary::runtime::plugins::{self, Environment, PluginKind};
+use lapidary::runtime::{Argument, Buffer, Client, ClientOptions, ElementType, LoadedExecutable, Plugin};
+
+/// A client with one device, shared by all tests; `None`, said aloud, if there is no plugin.
+pub(crate) fn cpu_client() -> Option<Client> {
+    static CLIENT: OnceLock<Option<Client>> = OnceLock::new();
+    CLIENT.get_or_init(create).clone()
+}
+
+fn create() -> Option<Client> {
+    match plugins::find(&Environment::from_process(), PluginKind::Cpu, None) {
+        Ok(found) => {
+            let plugin = Plugin::load(found.path).expect("the plugin loads");
+            let options = ClientOptions::new().cpu_device_count(1);
+            Some(Client::create(&plugin, &options).expect("a CPU client"))
+        }
+        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must have the CPU plugin: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED: no CPU plugin: {error}");
+            None
+        }
+    }
+}
+
+/// Runs a program on these arguments.
+pub(crate) fn run(
+    executable: &LoadedExecutable,
+    arguments: &[Tensor],
+) -> lapidary::runtime::Result<Vec<Tensor>> {
+    let device = &executable.addressable_devices()[0];
+    let buffers = arguments
+        .iter()
+        .map(|tensor| {
+            let dtype = element_type(tensor.dtype());
+            executable.client().buffer_from_host(&tensor.to_bytes(), dtype, tensor.dims(), device)
+        })
+        .collect::<Result<Vec<Buffer>, _>>()?;
+    let outputs = executable.run(buffers.iter().map(Argument::from).collect())?;
+    outputs.iter().map(download).collect()
+}
+
+fn download(buffer: &Buffer) -> lapidary::runtime::Result<Tensor> {
+    let dtype = DType::ALL.into_iter().find(|&d| element_type(d) == buffer.element_type()).unwrap();
+    let ty = TensorType::new(dtype, buffer.dims());
+    Ok(Tensor::from_bytes(ty, &buffer.to_host_bytes()?).unwrap())
+}
+
+fn element_type(dtype: DType) -> ElementType {
+    *ElementType::ALL.iter().find(|e| e.name() == dtype.name()).unwrap()
+}
