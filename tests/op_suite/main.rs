@@ -15,6 +15,7 @@ mod isolation;
 mod known;
 mod plugin;
 mod run;
+mod sharded;
 mod tolerance;
 
 use case::Suite;

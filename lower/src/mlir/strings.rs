@@ -42,3 +42,19 @@ impl fmt::Display for Location<'_> {
         f.write_str("\")")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_can_be_quoted() {
+        assert_eq!(Quoted("a \"b\" \\ \n é").to_string(), r#""a \22b\22 \5C \0A \C3\A9""#);
+    }
+
+    #[test]
+    fn a_location_is_the_path_and_the_op() {
+        assert_eq!(Location { path: "layers.7.mlp", op: "tanh" }.to_string(), r#"loc("layers.7.mlp/tanh")"#);
+        assert_eq!(Location { path: "", op: "tanh" }.to_string(), r#"loc("tanh")"#);
+    }
+}

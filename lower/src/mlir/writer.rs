@@ -136,3 +136,30 @@ impl Write for Writer<'_> {
         if self.written > MAX_TEXT_BYTES { Err(fmt::Error) } else { self.out.write_str(text) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_bounded() {
+        let mut out = String::new();
+        let mut writer = Writer::new(&mut out);
+        writer.written = MAX_TEXT_BYTES - 3;
+        assert!(writer.text(format_args!("abc")).is_ok());
+        let error = writer.text(format_args!("d")).unwrap_err();
+        assert_eq!(error, LowerError::TextTooLong { limit: MAX_TEXT_BYTES });
+        assert_eq!(out, "abc");
+    }
+
+    #[test]
+    fn one_result_has_a_name_and_several_share_one() {
+        let mut out = String::new();
+        let mut writer = Writer::new(&mut out);
+        let ty = TensorType::scalar(lapidary_graph::DType::F32);
+        let names = |values: Vec<Value>| Names(&values).to_string();
+        assert_eq!(names(writer.fresh_results(&[])), "");
+        assert_eq!(names(writer.fresh_results(&[ty.clone()])), "%0");
+        assert_eq!(names(writer.fresh_results(&[ty.clone(), ty])), "%1#0, %1#1");
+    }
+}

@@ -1,0 +1,129 @@
+//! A program split over a mesh of virtual devices computes what the interpreter does, with inputs and
+//! outputs cut as [`entry_shardings`] says. Whole numbers make every sum exact.
+
+use std::ops::Range;
+
+use lapidary::graph::element::Scalar;
+use lapidary::graph::interp::{self, Tensor};
+use lapidary::graph::op::{BinaryKind, DotDims, Precision};
+use lapidary::graph::{
+    BuildError, DType, FunctionBuilder, FunctionResult, Literal, LogicalAxes, Module, TensorType,
+    verify_program,
+};
+use lapidary::lower::{
+    EntryShardings, LowerOptions, Mesh, Sharding, ShardingRules, Target, entry_shardings, lower, target,
+};
+use lapidary::runtime::{Argument, Buffer, Client, CompileOptions, Program};
+
+use crate::inputs::{Random, Values};
+use crate::plugin;
+
+const MESH: &str = "data=2,model=4";
+
+/// A feed-forward block with a residual connection, and a cache that is updated in place.
+///
+/// `kv_heads` does not divide by the mesh's `model`, so that dimension stays whole; `spare` is donated to a
+/// result that is split in another way, so that only its memory can be reused.
+fn block() -> Result<Module, BuildError> {
+    let f32 = |dims: &[usize]| TensorType::new(DType::F32, dims);
+    let mut module = Module::new("block");
+    let mut b = FunctionBuilder::new(&mut module, "main");
+    let axes = |names: &[&str]| Some(LogicalAxes::of(names));
+    let x = b.labelled_param("x", f32(&[4, 8]), axes(&["batch", "_"]));
+    let up = b.labelled_param("up", f32(&[16, 8]), axes(&["ffn", "_"]));
+    let down = b.labelled_param("down", f32(&[8, 16]), axes(&["_", "ffn"]));
+    let cache = b.labelled_param("cache", f32(&[4, 2, 3]), axes(&["batch", "kv_heads", "_"]));
+    let spare = b.param("spare", f32(&[4, 16]));
+    b.donate(3, 1);
+    b.donate(4, 2);
+
+    let dot = |b: &mut FunctionBuilder<'_>, lhs, rhs| {
+        let dims = DotDims { lhs_contract: vec![1], rhs_contract: vec![1], ..DotDims::default() };
+        b.dot_general(lhs, rhs, dims, Precision::Highest, DType::F32)
+    };
+    let hidden = dot(&mut b, x, up)?;
+    let hidden = b.sharding_constraint(hidden, LogicalAxes::of(&["batch", "ffn"]))?;
+    let zero = b.splat(0.0, &f32(&[4, 16]))?;
+    let hidden = b.max(hidden, zero)?;
+    let branch = dot(&mut b, hidden, down)?;
+    let sum = b.add(x, branch)?;
+    let zero = b.constant(Literal::float(DType::F32, 0.0))?;
+    let body = b.combiner(BinaryKind::Add, DType::F32)?;
+    let total = b.reduce(sum, zero, &[0, 1], body)?;
+    let updated = b.add(cache, cache)?;
+    let spare = b.add(spare, hidden)?;
+    let result = |value, axes| FunctionResult { value, name: String::new(), axes };
+    b.finish_with(vec![
+        result(sum, axes(&["batch", "_"])),
+        result(updated, None),
+        result(spare, axes(&["batch", "ffn"])),
+        result(total, None),
+    ]);
+    Ok(module)
+}
+
+#[test]
+fn a_program_over_a_mesh_computes_the_same() {
+    let Some(client) = plugin::cpu_client() else { return };
+    let module = block().unwrap();
+    let entry = module.entry().unwrap();
+    let function = module.function(entry).unwrap();
+    let mut random = Random::new(11);
+    let inputs: Vec<Tensor> =
+        function.ty().params.iter().map(|ty| random.tensor(ty.dtype, &ty.dims, Values::SmallWhole)).collect();
+    let expected = interp::evaluate(&module, entry, &inputs).unwrap();
+
+    let mesh: Mesh = MESH.parse().unwrap();
+    let rules = ShardingRules::transformer();
+    let shardings = entry_shardings(function, &mesh, &rules);
+    assert_eq!(shardings.params[1].shard_shape(), [4, 8], "`up` is split over `model`");
+    assert_eq!(shardings.params[3].shard_shape(), [2, 2, 3], "`cache` is split over `data` alone");
+    assert_eq!(shardings.results[1], shardings.params[3], "the updated cache is split as the cache is");
+    for target in Target::ALL {
+        let options = LowerOptions { target, mesh: Some(&mesh), rules: &rules };
+        let text = lower(verify_program(&module).unwrap(), &options).unwrap();
+        check(&client, &text, &shardings, &inputs, &expected);
+    }
+    let unsplit = LowerOptions { target: &target::CPU, mesh: None, rules: &rules };
+    assert!(!lower(verify_program(&module).unwrap(), &unsplit).unwrap().contains("sdy."));
+}
+
+fn check(client: &Client, text: &str, shardings: &EntryShardings, inputs: &[Tensor], expected: &[Tensor]) {
+    let devices = shardings.params[0].mesh().num_devices();
+    let assignment = client.devices().iter().take(devices).map(|device| device.id()).collect();
+    let options = CompileOptions::new().device_assignment(vec![assignment]);
+    let executable = client.compile(&Program::stablehlo(text), &options).unwrap();
+
+    let arguments: Vec<Vec<Argument<'_>>> = (0..devices)
+        .map(|number| {
+            let device = &executable.addressable_devices()[number];
+            let upload = |(tensor, sharding): (&Tensor, &Sharding)| {
+                let shard = cut(tensor, &sharding.shard_ranges(number).unwrap());
+                Argument::Donated(plugin::upload(client, &shard, device).unwrap())
+            };
+            inputs.iter().zip(&shardings.params).map(upload).collect()
+        })
+        .collect();
+    let outputs: Vec<Vec<Buffer>> = executable.execute(arguments).unwrap().wait().unwrap();
+    for (number, outputs) in outputs.iter().enumerate() {
+        for ((output, expected), sharding) in outputs.iter().zip(expected).zip(&shardings.results) {
+            let shard = cut(expected, &sharding.shard_ranges(number).unwrap());
+            assert_eq!(plugin::download(output).unwrap(), shard, "on device {number}");
+        }
+    }
+}
+
+/// The part of a tensor within these ranges.
+fn cut(tensor: &Tensor, ranges: &[Range<usize>]) -> Tensor {
+    let dims: Vec<usize> = ranges.iter().map(|range| range.len()).collect();
+    let inside = |mut flat: usize| {
+        tensor.dims().iter().zip(ranges).rev().all(|(&size, range)| {
+            let index = flat % size;
+            flat /= size;
+            range.contains(&index)
+        })
+    };
+    let elements: Vec<Scalar> =
+        tensor.scalars().enumerate().filter(|&(flat, _)| inside(flat)).map(|(_, element)| element).collect();
+    Tensor::from_scalars(TensorType::new(tensor.dtype(), dims), elements).unwrap()
+}
