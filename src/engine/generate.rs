@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use lapidary_models::program::Phase;
 use lapidary_models::tokenizer::{TextStream, Tokenizer};
 
-use super::{
-    Batch, Engine, EngineError, NonFiniteLogit, Sampler, Sampling, StopMatcher, check_sequences,
-};
+use super::{Batch, Engine, EngineError, NonFiniteLogit, Sampler, Sampling, StopMatcher, check_sequences};
 
 /// How to generate.
 #[derive(Clone, PartialEq, Debug)]
@@ -143,11 +141,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the prompts are not such as the model can take, or a program does not compile.
-    pub fn prepare_generation(
-        &self,
-        prompts: &[Vec<u32>],
-        max_new_tokens: usize,
-    ) -> Result<(), EngineError> {
+    pub fn prepare_generation(&self, prompts: &[Vec<u32>], max_new_tokens: usize) -> Result<(), EngineError> {
         check_sequences(&self.config, prompts)?;
         let capacity = self.capacity(positions(prompts, max_new_tokens));
         let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
@@ -171,8 +165,11 @@ impl Engine {
                 continue;
             }
             let position = batch.length(index);
-            let broken = |NonFiniteLogit { token, value }| {
-                EngineError::NonFiniteLogit { row: index, position, token, value }
+            let broken = |NonFiniteLogit { token, value }| EngineError::NonFiniteLogit {
+                row: index,
+                position,
+                token,
+                value,
             };
             let token = row.sampler.sample(logits, &row.history).map_err(broken)?;
             let eos = self.config.eos_token_ids.contains(&token) && !options.ignore_eos;

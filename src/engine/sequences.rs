@@ -50,7 +50,9 @@ mod tests {
         assert!(matches!(check(&[]), Err(EngineError::NoSequences)));
         assert!(matches!(check(&[vec![1], vec![]]), Err(EngineError::Empty { row: 1 })));
         let long = check(&[vec![1; config.context + 1]]);
-        assert!(matches!(long, Err(EngineError::TooLong { row: 0, tokens, .. }) if tokens == config.context + 1));
+        assert!(
+            matches!(long, Err(EngineError::TooLong { row: 0, tokens, .. }) if tokens == config.context + 1)
+        );
         let unknown = check(&[vec![1], vec![1, last + 1]]).unwrap_err();
         assert!(matches!(unknown, EngineError::TokenId { row: 1, position: 1, .. }));
         assert!(unknown.to_string().contains(&format!("0 to {last}")), "{unknown}");
