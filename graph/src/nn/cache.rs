@@ -71,8 +71,8 @@ const MAX_SINGLE_WRITES: usize = 8;
 /// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,
 /// head_dim]` written into their slots.
 ///
-/// One token a row is written with `dynamic_update_slice`, which compilers do in place; XLA's CPU compiler
-/// turns a bf16 scatter into conversions of the whole cache to f32 and back.
+/// One token a row is written with `dynamic_update_slice`, which compilers do in place. XLA's CPU compiler
+/// turns a bf16 scatter into a conversion of the whole cache to f32, a loop, and a conversion back.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -84,8 +84,17 @@ pub fn cache_write(
 ) -> Result<ValueId, BuildError> {
     let cache_ty = b.ty(cache)?;
     let update = b.convert(update, cache_ty.dtype)?;
-    match b.ty(update)?.dims[..] {
-        [batch, 1, ..] if batch <= MAX_SINGLE_WRITES => write_rows(b, cache, update, write, batch),
+    let (update_dims, slots_dims) = (b.ty(update)?.dims, b.ty(write.slots)?.dims);
+    match cache_ty.dims[..] {
+        // Only shapes that fit: a slice too many would be clamped into a row that exists, whereas `scatter`
+        // refuses them.
+        [batch, kv_heads, len, head_dim]
+            if batch <= MAX_SINGLE_WRITES
+                && update_dims == [batch, 1, kv_heads, head_dim]
+                && slots_dims == [batch, 1] =>
+        {
+            write_rows(b, cache, update, write, [batch, kv_heads, len, head_dim])
+        }
         _ => scatter_rows(b, cache, update, write),
     }
 }
@@ -96,10 +105,8 @@ fn write_rows(
     mut cache: ValueId,
     update: ValueId,
     write: CacheWrite,
-    batch: usize,
+    [batch, kv_heads, len, head_dim]: [usize; 4],
 ) -> Result<ValueId, BuildError> {
-    let ty = b.ty(cache)?;
-    let [_, kv_heads, len, head_dim] = ty.dims[..] else { return scatter_rows(b, cache, update, write) };
     let box_dims = [1, kv_heads, 1, head_dim];
     let zero = b.constant(Literal::int(DType::S32, 0))?;
     let len = b.constant(Literal::int(DType::S32, len as i64))?;
