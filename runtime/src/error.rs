@@ -29,7 +29,7 @@ pub enum Error {
         /// Path that was given.
         path: PathBuf,
         /// The dynamic linker's reason, e.g. `invalid ELF header` or a library that it depends on.
-        reason: libloading::Error,
+        reason: String,
     },
 
     /// A shared library, but not a PJRT plugin.

@@ -33,10 +33,12 @@ pub enum TokenizerError {
         source: tokenizers::Error,
     },
     /// The file is of a kind that no Gemma has.
-    #[error("{} uses continuing_subword_prefix, which Gemma's tokenizers do not", path.display())]
-    SubwordPrefix {
+    #[error("{} uses {feature}, which Gemma's tokenizers do not", path.display())]
+    ForeignFeature {
         /// The file.
         path: PathBuf,
+        /// What it uses.
+        feature: &'static str,
     },
     /// The tokenizer belongs to a larger model.
     #[error(

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod error;
+mod file;
 mod stream;
 
 pub use builtin::{builtin_tokenizer_config_json, builtin_tokenizer_json};
@@ -11,9 +12,8 @@ pub use stream::TextStream;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::config::GemmaConfig;
+use file::TokenizerFile;
 
 /// Spelling of the piece that stands for byte 0 where unknown characters fall back to bytes.
 const FIRST_BYTE_PIECE: &str = "<0x00>";
@@ -52,8 +52,9 @@ impl Tokenizer {
     /// not the one that begins every sequence.
     pub fn from_json(path: &Path, json: &[u8], config: &GemmaConfig) -> Result<Self, TokenizerError> {
         let malformed = |source| TokenizerError::Malformed { path: path.to_owned(), source };
-        if has_subword_prefix(json) {
-            return Err(TokenizerError::SubwordPrefix { path: path.to_owned() });
+        let file = TokenizerFile::from_json(json).map_err(|error| malformed(error.into()))?;
+        if let Some(feature) = file.foreign_feature() {
+            return Err(TokenizerError::ForeignFeature { path: path.to_owned(), feature });
         }
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(malformed)?;
         // A file may have been saved with the settings of some training run.
@@ -137,21 +138,6 @@ impl Tokenizer {
                 digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
             })
     }
-}
-
-/// Whether the file uses a feature that Gemma's tokenizers do not, and that makes `tokenizers` panic on a list of
-/// merges that does not fit it.
-fn has_subword_prefix(json: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct File {
-        model: Model,
-    }
-    #[derive(Deserialize)]
-    struct Model {
-        continuing_subword_prefix: Option<String>,
-    }
-    let file: Result<File, _> = serde_json::from_slice(json);
-    file.is_ok_and(|file| file.model.continuing_subword_prefix.is_some_and(|prefix| !prefix.is_empty()))
 }
 
 #[cfg(test)]

@@ -117,9 +117,24 @@ fn errors_name_the_file_and_what_to_do() {
 }
 
 #[test]
-fn subword_prefixes_are_refused_before_they_panic() {
+fn foreign_features_are_refused_before_they_panic() {
     let error = changed(|json| json["model"]["continuing_subword_prefix"] = json!("##")).unwrap_err();
-    assert!(matches!(error, TokenizerError::SubwordPrefix { .. }), "{error:?}");
+    assert!(matches!(error, TokenizerError::ForeignFeature { .. }), "{error:?}");
+    let damaged = json!({ "type": "Precompiled", "precompiled_charsmap": "AAAA" });
+    let error = changed(|json| json["normalizer"] = json!({ "type": "Sequence", "normalizers": [damaged] }));
+    assert!(matches!(error, Err(TokenizerError::ForeignFeature { .. })), "{error:?}");
+}
+
+/// `tokenizers` panics on these, deep in the file.
+#[test]
+fn a_decoder_that_is_not_json_is_refused() {
+    let sound = builtin_tokenizer_json(512).unwrap();
+    let at = sound.find("\"decoder\"").unwrap();
+    for damage in [r#""decoder": "\ud800", "#.to_string(), format!("\"decoder\": {}", "[".repeat(1000))] {
+        let json = format!("{}{damage}{}", &sound[..at], &sound[at..].replacen("\"decoder\"", "\"other\"", 1));
+        let error = Tokenizer::from_json(Path::new("x"), json.as_bytes(), &config()).unwrap_err();
+        assert!(matches!(error, TokenizerError::Malformed { .. }), "{error:?}");
+    }
 }
 
 #[test]

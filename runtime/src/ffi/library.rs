@@ -1,6 +1,7 @@
 //! Loading a plugin's shared library.
 
 use std::collections::HashSet;
+use std::error::Error as _;
 use std::ffi::c_void;
 use std::fs::File;
 use std::mem::ManuallyDrop;
@@ -30,8 +31,11 @@ pub(crate) fn load(path: &Path) -> Result<Api> {
 
     // SAFETY: loading runs the library's initialisers. That a plugin path is trusted code is the caller's
     // decision, as documented on `Plugin::load`.
-    let library = unsafe { Library::new(path) }
-        .map_err(|reason| Error::PluginNotLoadable { path: path.clone(), reason })?;
+    let library = unsafe { open(path) }.map_err(|error| {
+        // What the linker said is a source of the error and not in its own message.
+        let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Error::PluginNotLoadable { path: path.clone(), reason }
+    })?;
     let library = ManuallyDrop::new(library);
 
     // SAFETY: `GetPjrtApi` is the one exported function of the PJRT plugin ABI and has this type.
@@ -61,6 +65,25 @@ pub(crate) fn load(path: &Path) -> Result<Api> {
         initialized.insert(api.address());
     }
     Ok(api)
+}
+
+/// Binds all symbols at once: the first call of one that is missing would otherwise end the process.
+///
+/// # Safety
+/// Those of [`Library::new`].
+#[cfg(unix)]
+unsafe fn open(path: &Path) -> std::result::Result<Library, libloading::Error> {
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+    // SAFETY: the caller's.
+    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map(Into::into)
+}
+
+/// # Safety
+/// Those of [`Library::new`].
+#[cfg(not(unix))]
+unsafe fn open(path: &Path) -> std::result::Result<Library, libloading::Error> {
+    // SAFETY: the caller's.
+    unsafe { Library::new(path) }
 }
 
 /// Refuses plugins whose structs or functions these bindings do not fit.
