@@ -1,15 +1,195 @@
 //! `lapidary chat`.
 
-use anyhow::Result;
-use clap::Args;
+use std::io::{self, BufRead, IsTerminal};
+use std::ops::ControlFlow;
+use std::time::Duration;
 
-use super::ui::Ui;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use lapidary::engine::{FinishReason, GenerateOptions, Timings};
+use lapidary::models::tokenizer::Tokenizer;
+
+use super::args::{DeviceArgs, ModelArgs, SamplingArgs, whole};
+use super::exit::{self, Interrupted};
+use super::session::{self, Session};
+use super::ui::{self, Ui};
+use super::{generate, input, interrupt, output};
+
+mod conversation;
+mod entry;
+mod line_editor;
+
+use conversation::Conversation;
+use entry::Entry;
+use line_editor::{Line, LineEditor};
 
 /// Arguments of `chat`.
 #[derive(Args, Debug)]
-pub struct ChatArgs {}
+#[command(after_help = "Examples:
+  lapidary chat
+  lapidary chat --model ~/models/gemma-2-2b-it --temperature 0.7 --seed 1
+  lapidary chat --model google/gemma-2-2b-it --system \"Answer in one sentence.\"
+  printf 'Hello\\nAnd again\\n' | lapidary chat --model DIR
 
-/// Runs the command.
-pub fn run(_args: ChatArgs, _ui: &Ui) -> Result<()> {
-    anyhow::bail!("not written yet")
+At the prompt: /help lists the commands, Ctrl-C stops an answer, Ctrl-D ends. Piped input is one message a line.")]
+pub struct ChatArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+
+    /// Instructions for the whole conversation.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+
+    /// Most tokens of an answer.
+    #[arg(long, short = 'n', default_value_t = 1024, value_name = "N")]
+    #[arg(allow_negative_numbers = true, value_parser = whole::<usize>)]
+    max_new_tokens: usize,
+}
+
+/// Answers messages until there are no more.
+///
+/// # Errors
+/// If the model or device is unusable or standard output is closed. Where messages are piped, also if one of them
+/// cannot be answered, or on Ctrl-C; a person is told and goes on.
+pub fn run(args: ChatArgs, ui: &Ui) -> Result<()> {
+    let options = GenerateOptions {
+        max_new_tokens: args.max_new_tokens,
+        sampling: args.sampling.sampling(),
+        ..GenerateOptions::default()
+    };
+    options.sampling.check()?;
+    let model = session::open_model(&args.model, ui)?;
+    // Better known before the weights are loaded.
+    input::tokenizer(&model)?;
+    model.chat_template()?;
+    let session = Session::start(model, &args.model, &args.device, ui)?;
+    let chat = Chat {
+        tokenizer: input::tokenizer(&session.model)?,
+        session: &session,
+        options,
+        conversation: Conversation::new(args.system),
+        ui,
+    };
+    if io::stdin().is_terminal() { chat.talk() } else { chat.answer_lines() }
+}
+
+/// A conversation and what answers it.
+struct Chat<'a> {
+    session: &'a Session,
+    tokenizer: &'a Tokenizer,
+    options: GenerateOptions,
+    conversation: Conversation,
+    ui: &'a Ui,
+}
+
+impl Chat<'_> {
+    /// A person's messages, from the terminal.
+    fn talk(mut self) -> Result<()> {
+        let mut editor = LineEditor::open(self.ui)?;
+        let (model, device) = (self.session.model.path(), self.session.engine.device());
+        self.ui.note(format_args!(
+            "{} on {}. /help lists the commands; Ctrl-D ends.",
+            model.display(),
+            device.description().kind
+        ));
+        loop {
+            let line = match editor.read()? {
+                Line::Entered(line) => line,
+                Line::Cleared => continue,
+                Line::End => return Ok(()),
+            };
+            match self.take(&line) {
+                Ok(ControlFlow::Break(())) => return Ok(()),
+                Ok(ControlFlow::Continue(())) => {}
+                Err(error) if error.is::<io::Error>() => return Err(error),
+                // Ctrl-C stops an answer; only a request to terminate ends the program.
+                Err(error) if error.is::<Interrupted>() => {
+                    if interrupt::terminated() {
+                        return Err(error);
+                    }
+                }
+                Err(error) => exit::print(&error),
+            }
+        }
+    }
+
+    /// Piped messages, one a line.
+    fn answer_lines(mut self) -> Result<()> {
+        for (number, line) in (1..).zip(io::stdin().lock().lines()) {
+            let line = line.with_context(|| format!("cannot read line {number} of standard input"))?;
+            if self.take(&line).with_context(|| format!("line {number} of standard input"))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what an entry asks for. `Break` ends the chat.
+    fn take(&mut self, text: &str) -> Result<ControlFlow<()>> {
+        match Entry::parse(text) {
+            Entry::Nothing => {}
+            Entry::Message(message) => self.answer(message)?,
+            Entry::Help => ui::tell(entry::HELP),
+            Entry::Reset => {
+                self.conversation.reset();
+                self.ui.note("The conversation starts anew.");
+            }
+            Entry::System(instructions) => {
+                self.ui.note(match instructions {
+                    Some(_) => "The instructions hold from the next message on.",
+                    None => "There are no instructions any more.",
+                });
+                self.conversation.instruct(instructions);
+            }
+            Entry::Exit => return Ok(ControlFlow::Break(())),
+            Entry::Unknown(name) => bail!(
+                "there is no command {name}; /help lists them. A message that begins with / needs a space before it"
+            ),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Answers a message and remembers both. An answer that was stopped is remembered as far as it came.
+    fn answer(&mut self, message: String) -> Result<()> {
+        let engine = &self.session.engine;
+        let context = engine.config().context;
+        let messages = self.conversation.asking(&message);
+        let prompt = self.session.model.encode_chat(self.tokenizer, &messages)?;
+        let prompt_tokens = prompt.len();
+        if prompt_tokens >= context {
+            bail!(
+                "the conversation has grown to {prompt_tokens} tokens, which leaves no room for an answer in the \
+                 model's context of {context}; /reset starts anew"
+            );
+        }
+        let compiled_before = engine.compile_time();
+        let (generations, timings) = self.session.generate(&[prompt], &self.options, true, self.ui)?;
+        output::line("")?;
+        let Some(answer) = generations.into_iter().next() else { return Ok(()) };
+        let interrupted = answer.finish_reason == FinishReason::Cancelled;
+        if answer.finish_reason == FinishReason::Length {
+            let full = prompt_tokens + answer.token_ids.len() >= context;
+            self.ui.note(match full {
+                true => format!("[the model's context of {context} tokens is full; /reset starts anew]"),
+                false => format!("[ended after --max-new-tokens {}]", self.options.max_new_tokens),
+            });
+        }
+        self.conversation.answered(message, answer.text);
+        self.ui.remark(summary(&timings, engine.compile_time() - compiled_before, interrupted));
+        if interrupted { Err(Interrupted.into()) } else { Ok(()) }
+    }
+}
+
+/// What a person wants to know of an answer.
+fn summary(timings: &Timings, compiling: Duration, interrupted: bool) -> String {
+    let stopped = if interrupted { "stopped | " } else { "" };
+    let compiled = match compiling.as_secs_f64() {
+        0.0 => String::new(),
+        seconds => format!("compile {seconds:.1} s | "),
+    };
+    format!("[{stopped}{compiled}{}]", generate::rates(timings))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use lapidary::runtime::plugins::{
     self, Environment, InstallOptions, InstalledPlugin, LocatedPlugin, PluginKind, Progress,
@@ -39,24 +39,44 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
             kind
         }
     };
+    if kind == PluginKind::Tpu && args.plugin.is_none() && !is_attached(kind) {
+        // The plugin itself would ask the cloud's metadata server for minutes before it said so.
+        bail!(
+            "no TPU is attached to this machine: neither /dev/accel0 nor /dev/vfio/0 exists; run this on a Cloud \
+             TPU VM, choose another --device, or name the --plugin to try regardless"
+        );
+    }
     let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
     let plugin = Plugin::load(&located.path)?;
-    // One device: the others would only share the same cores.
-    let options = match kind {
-        PluginKind::Cpu => ClientOptions::new().cpu_device_count(1),
-        PluginKind::Tpu | PluginKind::Cuda => ClientOptions::new(),
-    };
-    let client = Client::create(&plugin, &options)
+    let client = Client::create(&plugin, &client_options(kind))
         .with_context(|| format!("the {kind} plugin {} does not start", located.path.display()))?;
     Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
 }
 
+/// The options that every command creates a client with.
+pub fn client_options(kind: PluginKind) -> ClientOptions {
+    match kind {
+        // One device: the others would only share the same cores.
+        PluginKind::Cpu => ClientOptions::new().cpu_device_count(1),
+        PluginKind::Tpu | PluginKind::Cuda => ClientOptions::new(),
+    }
+}
+
+/// Whether this machine has the hardware that a plugin drives, as far as its device files tell.
+pub fn is_attached(kind: PluginKind) -> bool {
+    let any = |paths: [&str; 2]| paths.iter().any(|path| Path::new(path).exists());
+    match kind {
+        PluginKind::Cpu => true,
+        PluginKind::Tpu => any(["/dev/accel0", "/dev/vfio/0"]),
+        PluginKind::Cuda => any(["/dev/nvidia0", "/dev/nvidiactl"]),
+    }
+}
+
 /// The best device whose hardware is here, and how one can tell.
 pub fn best_present() -> (PluginKind, &'static str) {
-    let exists = |path: &str| Path::new(path).exists();
-    if exists("/dev/accel0") || exists("/dev/vfio/0") {
+    if is_attached(PluginKind::Tpu) {
         (PluginKind::Tpu, "a TPU is attached")
-    } else if exists("/dev/nvidia0") || exists("/dev/nvidiactl") {
+    } else if is_attached(PluginKind::Cuda) {
         (PluginKind::Cuda, "an NVIDIA GPU is attached")
     } else {
         (PluginKind::Cpu, "no TPU or NVIDIA GPU is attached")
@@ -72,7 +92,9 @@ fn locate(
     match plugins::find(environment, kind, explicit) {
         Err(plugins::Error::NotFound { .. }) if kind == PluginKind::Cpu => {
             ui.note("The CPU plugin is not installed yet; installing it now (once).");
-            install(environment, kind, false, ui)?;
+            let installed = install(environment, kind, false, ui)?;
+            let InstalledPlugin { package, version, library, .. } = installed;
+            ui.note(format_args!("installed {package} {version} in {}", library.display()));
             Ok(plugins::find(environment, kind, explicit)?)
         }
         found => Ok(found?),
@@ -108,12 +130,5 @@ pub fn install(environment: &Environment, kind: PluginKind, force: bool, ui: &Ui
     if let Some((_, bar)) = shown {
         bar.finish_and_clear();
     }
-    let installed = installed?;
-    ui.note(format_args!(
-        "installed {} {} in {}",
-        installed.package,
-        installed.version,
-        installed.library.display()
-    ));
-    Ok(installed)
+    Ok(installed?)
 }

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use lapidary::engine::EngineError;
 use lapidary::models::progress::Cancelled;
+use lapidary::models::synth::SynthError;
+
+use super::ui::tell;
 
 /// Exit code of an error, as clap uses for wrong arguments.
 const ERROR: u8 = 2;
@@ -20,24 +23,29 @@ pub struct Interrupted;
 /// Prints an error with its causes and returns the exit code that goes with it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_interruption(error) {
-        eprintln!("interrupted");
+        tell("interrupted");
         return ExitCode::from(INTERRUPTED);
     }
     if is_closed_pipe(error) {
-        eprintln!("error: standard output was closed before everything was written");
+        tell("error: standard output was closed before everything was written");
         return ExitCode::from(ERROR);
     }
-    eprintln!("error: {error}");
+    print(error);
+    ExitCode::from(ERROR)
+}
+
+/// Prints an error with its causes.
+pub fn print(error: &anyhow::Error) {
+    tell(format_args!("error: {error}"));
     let mut last = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        // Transparent errors repeat their source.
-        if cause != last {
-            eprintln!("  because: {cause}");
+        // Transparent errors repeat their source, and some messages quote it.
+        if !last.contains(&cause) {
+            tell(format_args!("  because: {cause}"));
         }
         last = cause;
     }
-    ExitCode::from(ERROR)
 }
 
 fn is_interruption(error: &anyhow::Error) -> bool {
@@ -45,6 +53,7 @@ fn is_interruption(error: &anyhow::Error) -> bool {
         cause.is::<Interrupted>()
             || cause.is::<Cancelled>()
             || matches!(cause.downcast_ref(), Some(EngineError::Cancelled))
+            || matches!(cause.downcast_ref(), Some(SynthError::Cancelled(_)))
             || matches!(cause.downcast_ref(), Some(lapidary::runtime::plugins::Error::Cancelled))
     })
 }

@@ -1,11 +1,12 @@
 //! Ctrl-C: ends the program, unless work is under way that can stop by itself.
 
+use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
@@ -13,6 +14,8 @@ use super::exit::INTERRUPTED;
 
 /// Set by the first Ctrl-C while somebody [catches](catch) it.
 static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// Set by a termination request.
+static TERMINATED: AtomicBool = AtomicBool::new(false);
 static CATCHERS: AtomicUsize = AtomicUsize::new(0);
 
 /// While it lives, the first Ctrl-C only asks for a stop.
@@ -32,9 +35,14 @@ impl Drop for Catch {
 /// # Errors
 /// If the system refuses the handlers.
 pub fn install() -> std::io::Result<()> {
+    // A file that would grow past the limit of `ulimit -f` is then an error like a full disk, and not the end.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
-        for _ in &mut signals {
+        for signal in &mut signals {
+            if signal == SIGTERM {
+                TERMINATED.store(true, Ordering::SeqCst);
+            }
             let asked_before = REQUESTED.swap(true, Ordering::SeqCst);
             if asked_before || CATCHERS.load(Ordering::SeqCst) == 0 {
                 low_level::exit(INTERRUPTED.into());
@@ -42,6 +50,19 @@ pub fn install() -> std::io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Does something that takes Ctrl-C for itself, and takes it back.
+pub fn keeping<T>(work: impl FnOnce() -> T) -> T {
+    let mut ours = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: a null action asks for the present one, which the system writes to `ours`.
+    let known = unsafe { libc::sigaction(SIGINT, std::ptr::null(), ours.as_mut_ptr()) } == 0;
+    let result = work();
+    if known {
+        // SAFETY: the call above has initialised `ours`, and its handler is never taken down.
+        unsafe { libc::sigaction(SIGINT, ours.as_ptr(), std::ptr::null_mut()) };
+    }
+    result
 }
 
 /// Makes Ctrl-C a request to stop, for work that looks at [`requested`].
@@ -54,6 +75,11 @@ pub fn catch() -> Catch {
 /// Whether a stop was asked for.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
+}
+
+/// Whether a stop was asked for in order to end the program: Ctrl-C may mean only the work under way.
+pub fn terminated() -> bool {
+    TERMINATED.load(Ordering::SeqCst)
 }
 
 /// `Break` once a stop was asked for.

@@ -56,6 +56,9 @@ enum Command {
     Plugin(plugin::PluginArgs),
     /// Look for everything that Lapidary needs and say what is missing.
     Doctor(doctor::DoctorArgs),
+    /// Load a plugin and describe it; `doctor` runs this as a process of its own.
+    #[command(name = doctor::PROBE_COMMAND, hide = true)]
+    Probe(doctor::ProbeArgs),
 }
 
 /// Parses the arguments, runs the command and turns errors into messages and exit codes.
@@ -72,7 +75,8 @@ pub fn main() -> ExitCode {
         Command::Tokenize(args) => tokenize::run(args, &ui),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),
-        Command::Doctor(args) => doctor::run(args, &ui),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Probe(args) => doctor::probe(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
