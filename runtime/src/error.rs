@@ -48,10 +48,10 @@ pub enum Error {
     /// The plugin speaks a version of the PJRT API that these bindings do not.
     #[error(
         "PJRT plugin {plugin} has PJRT API {found}, but {required_major}.{required_minor} or a later \
-         {required_major}.x is needed; install a {age} version of the plugin",
+         {required_major}.x is needed; install {age} version of the plugin",
         required_major = crate::plugin::API_MAJOR,
         required_minor = crate::plugin::MIN_API_MINOR,
-        age = if found.major > crate::plugin::API_MAJOR { "older" } else { "newer" }
+        age = if found.major > crate::plugin::API_MAJOR { "an older" } else { "a newer" }
     )]
     IncompatibleApi {
         /// Path of the plugin.

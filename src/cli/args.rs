@@ -78,7 +78,7 @@ pub struct SamplingArgs {
     pub temperature: f32,
 
     /// Choose among the K most likely tokens; 0 means all.
-    #[arg(long, default_value_t = 0, value_name = "K")]
+    #[arg(long, default_value_t = 0, value_name = "K", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub top_k: usize,
 
     /// Choose among the most likely tokens up to this total probability.
@@ -94,8 +94,15 @@ pub struct SamplingArgs {
     pub repetition_penalty: f32,
 
     /// Seed of the random choices: same seed, same answer.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
+}
+
+/// Parses a whole number, for flags that take negative ones only to refuse them by what they mean: clap
+/// alone would call `-5` an unexpected argument.
+pub fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("give a whole number from 0 to {}", u64::MAX))
 }
 
 impl SamplingArgs {

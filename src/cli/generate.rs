@@ -1,21 +1,23 @@
 //! `lapidary generate`.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
-use lapidary::engine::{FinishReason, GenerateOptions, Generation, Piece, Timings};
+use clap::builder::NonEmptyStringValueParser;
+use lapidary::engine::{FinishReason, GenerateOptions, Generation, Timings, check_sequences};
 use lapidary::model::Model;
 use lapidary::models::chat::{Message, Role};
 use serde_json::{Value, json};
 
-use super::args::{DeviceArgs, ModelArgs, SamplingArgs};
+use super::args::{DeviceArgs, ModelArgs, SamplingArgs, whole};
 use super::exit::Interrupted;
+use super::input::{self, Text};
+use super::output;
 use super::session::{self, Session};
 use super::ui::Ui;
-use super::{input, interrupt, output};
 
 /// Arguments of `generate`.
 #[derive(Args, Debug)]
@@ -48,10 +50,11 @@ pub struct GenerateArgs {
 
     /// Most tokens to generate for each prompt.
     #[arg(long, short = 'n', default_value_t = 256, value_name = "N")]
+    #[arg(allow_negative_numbers = true, value_parser = whole::<usize>)]
     max_new_tokens: usize,
 
     /// Text that ends an answer and is left out of it; may be given several times.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     stop: Vec<String>,
 
     /// Go on after the model ends its answer: generate exactly --max-new-tokens.
@@ -77,31 +80,25 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     options.sampling.check()?;
     let model = session::open_model(&args.model, ui)?;
     let prompts = prompts(&args, &model)?;
+    check_sequences(model.checkpoint().config(), &prompts)?;
+    if !args.stop.is_empty() {
+        input::tokenizer(&model)?;
+    }
     let session = Session::start(model, &args.model, &args.device, ui)?;
-
-    let tokenizer = session.model.tokenizer_if_any();
-    let streams = !args.json && prompts.len() == 1 && tokenizer.is_some();
+    // Compiled beforehand: until an answer begins there is nothing to keep, and Ctrl-C ends the program at once.
     let spinner = ui.spinner("compiling".to_string());
-    let catch = interrupt::catch();
-    let mut broken: io::Result<()> = Ok(());
-    let result = session.engine.generate(&prompts, tokenizer, &options, &mut |piece: Piece<'_>| {
-        spinner.finish_and_clear();
-        if streams && !piece.text.is_empty() {
-            broken = output::text(piece.text);
-        }
-        if broken.is_err() { ControlFlow::Break(()) } else { interrupt::poll() }
-    });
+    session.engine.prepare_generation(&prompts, options.max_new_tokens)?;
     spinner.finish_and_clear();
-    drop(catch);
-    broken?;
-    let (generations, timings) = result?;
 
+    let has_text = session.model.tokenizer_if_any().is_some();
+    let streams = !args.json && prompts.len() == 1 && has_text;
+    let (generations, timings) = session.generate(&prompts, &options, streams, ui)?;
     if args.json {
         output::json(&report(&session, &generations, &timings))?;
     } else if streams {
         output::line("")?;
     } else {
-        print_all(&generations, tokenizer.is_some())?;
+        print_all(&generations, has_text)?;
     }
     ui.remark(summary(&session, &timings));
     if generations.iter().any(|g| g.finish_reason == FinishReason::Cancelled) {
@@ -116,18 +113,19 @@ fn prompts(args: &GenerateArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
     }
     let tokenizer = input::tokenizer(model)?;
     if let Some(Some(path)) = &args.chat {
-        return Ok(vec![model.encode_chat(tokenizer, &input::messages(path)?)?]);
+        if !args.prompt.is_empty() {
+            bail!("give the conversation in --chat {}, or a --prompt, but not both", path.display());
+        }
+        return Ok(vec![input::conversation(model, tokenizer, path)?]);
     }
     let texts = if args.prompt.is_empty() {
-        vec![input::piped_text("--prompt, --chat FILE or --token-ids")?]
+        vec![Text::piped("--prompt, --chat FILE or --token-ids")?]
     } else {
-        args.prompt.clone()
+        Text::of_flag("--prompt", &args.prompt)?
     };
-    let encode = |text: String| -> Result<Vec<u32>> {
-        if args.chat.is_some() && !text.is_empty() {
-            return Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text)])?);
-        }
-        input::encode(tokenizer, &text)
+    let encode = |text: Text| match args.chat {
+        Some(_) => Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text.text)])?),
+        None => text.encode(tokenizer),
     };
     texts.into_iter().map(encode).collect()
 }
@@ -178,16 +176,22 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
 }
 
 /// What a person wants to know of a run.
-pub fn summary(session: &Session, timings: &Timings) -> String {
-    let rate = |tokens: usize, seconds: f64| tokens as f64 / seconds.max(1e-9);
-    let (prefill, decode) = (timings.prefill.as_secs_f64(), timings.decode.as_secs_f64());
+fn summary(session: &Session, timings: &Timings) -> String {
     format!(
-        "[compile {:.1} s, load {:.1} s | prompt {} tokens, {:.1}/s | answer {} tokens, {:.1}/s]",
+        "[compile {:.1} s, load {:.1} s | {}]",
         session.engine.compile_time().as_secs_f64(),
         session.load_s,
-        timings.prefill_tokens,
-        rate(timings.prefill_tokens, prefill),
-        timings.decode_tokens,
-        rate(timings.decode_tokens, decode),
+        rates(timings)
+    )
+}
+
+/// Tokens read and written, and how fast.
+pub fn rates(timings: &Timings) -> String {
+    let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
+    let Timings { prefill, decode, prefill_tokens, decode_tokens } = *timings;
+    format!(
+        "prompt {prefill_tokens} tokens, {:.1}/s | answer {decode_tokens} tokens, {:.1}/s",
+        rate(prefill_tokens, prefill),
+        rate(decode_tokens, decode),
     )
 }

@@ -3,10 +3,11 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use lapidary::model::Model;
-use lapidary::models::chat::{Message, parse_messages};
+use lapidary::models::chat::parse_messages;
 use lapidary::models::tokenizer::Tokenizer;
+use serde_json::Value;
 
 /// The tokenizer of a model, or why text cannot be used with it.
 ///
@@ -44,8 +45,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let name = if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
-        anyhow::anyhow!("{name} is not UTF-8 text: the byte at offset {at} begins no character")
+        anyhow!("{} is not UTF-8 text: the byte at offset {at} begins no character", name(path))
     })
 }
 
@@ -63,33 +63,111 @@ pub fn piped_text(instead: &str) -> Result<String> {
 /// The sequences of a token id file: a JSON array of ids, or of such arrays.
 ///
 /// # Errors
-/// If the file is something else.
+/// If the file is something else; what and where.
 pub fn token_ids(path: &Path) -> Result<Vec<Vec<u32>>> {
-    let bytes = read(path)?;
-    let one: Result<Vec<u32>, _> = serde_json::from_slice(&bytes);
-    match one {
-        Ok(ids) => Ok(vec![ids]),
-        Err(_) => serde_json::from_slice(&bytes).with_context(|| {
-            format!("{} is no JSON array of token ids, nor an array of such arrays", path.display())
-        }),
+    let sequences = serde_json::from_slice(&read(path)?).map_err(anyhow::Error::from).and_then(sequences);
+    sequences.with_context(|| {
+        format!("{} is no JSON array of token ids, nor an array of such arrays", path.display())
+    })
+}
+
+fn sequences(ids: Value) -> Result<Vec<Vec<u32>>> {
+    let ids = match ids {
+        Value::Array(ids) if ids.is_empty() => bail!("it is empty; give at least one token id"),
+        Value::Array(ids) => ids,
+        _ => bail!("it is not an array"),
+    };
+    if ids.iter().any(Value::is_array) {
+        let rows = ids.iter().enumerate().map(|(row, ids)| match ids {
+            Value::Array(ids) => sequence(row, ids),
+            other => bail!("it mixes ids and arrays: item {row} (counted from 0) is {other}"),
+        });
+        return rows.collect();
+    }
+    Ok(vec![sequence(0, &ids)?])
+}
+
+fn sequence(row: usize, ids: &[Value]) -> Result<Vec<u32>> {
+    let id = |(position, id): (usize, &Value)| match id.as_u64().map(u32::try_from) {
+        Some(Ok(id)) => Ok(id),
+        _ => bail!(
+            "sequence {row}, position {position} (both counted from 0): {id} is no token id; \
+             ids are whole numbers below the size of the vocabulary"
+        ),
+    };
+    ids.iter().enumerate().map(id).collect()
+}
+
+/// Token ids of a conversation file, up to where the model's answer begins.
+///
+/// # Errors
+/// If the file is something else, or ends with an answer.
+pub fn conversation(model: &Model, tokenizer: &Tokenizer, path: &Path) -> Result<Vec<u32>> {
+    let messages = parse_messages(&read(path)?);
+    let messages = messages.with_context(|| format!("{} is no conversation", path.display()))?;
+    let ids = model.encode_chat(tokenizer, &messages);
+    ids.with_context(|| format!("{} cannot be answered", path.display()))
+}
+
+/// A text, and what to call it where something is wrong with it.
+pub struct Text {
+    /// `page.txt`, `--prompt 1 (counted from 0)`.
+    pub name: String,
+    /// The text itself, never empty.
+    pub text: String,
+}
+
+impl Text {
+    fn new(name: String, text: String) -> Result<Self> {
+        if text.is_empty() {
+            bail!("{name} is empty; give at least one character");
+        }
+        Ok(Self { name, text })
+    }
+
+    /// The values of a flag that may be given several times.
+    ///
+    /// # Errors
+    /// If one is empty.
+    pub fn of_flag(flag: &str, values: &[String]) -> Result<Vec<Self>> {
+        let name = |index| match values.len() {
+            1 => flag.to_string(),
+            _ => format!("{flag} {index} (counted from 0)"),
+        };
+        values.iter().enumerate().map(|(index, text)| Self::new(name(index), text.clone())).collect()
+    }
+
+    /// The content of a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// As [`read_text`], or if it is empty.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        Self::new(name(path), read_text(path)?)
+    }
+
+    /// Standard input, where the arguments name nothing; `instead` is what they could have named.
+    ///
+    /// # Errors
+    /// As [`piped_text`], or if it is empty.
+    pub fn piped(instead: &str) -> Result<Self> {
+        let stdin = Path::new("-");
+        let text = piped_text(instead)?;
+        if text.is_empty() {
+            bail!("standard input is empty; pipe text in, or give {instead}");
+        }
+        Self::new(name(stdin), text)
+    }
+
+    /// Its token ids, BOS first.
+    ///
+    /// # Errors
+    /// If it does not encode.
+    pub fn encode(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+        tokenizer.encode(&self.text).with_context(|| format!("{} has no token ids", self.name))
     }
 }
 
-/// The messages of a conversation file.
-///
-/// # Errors
-/// If the file is something else.
-pub fn messages(path: &Path) -> Result<Vec<Message>> {
-    parse_messages(&read(path)?).with_context(|| format!("{} is no conversation", path.display()))
-}
-
-/// Token ids of a text, BOS first.
-///
-/// # Errors
-/// If the text is empty or does not encode.
-pub fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
-    if text.is_empty() {
-        bail!("the text is empty; it needs at least one character");
-    }
-    Ok(tokenizer.encode(text)?)
+/// What a person calls a file.
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }

@@ -2,20 +2,21 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use lapidary::engine::Score;
+use lapidary::engine::{Engine, EngineError, Score, ScoreChunk, check_sequences};
 use lapidary::model::Model;
 use serde_json::{Value, json};
 
 use super::args::{DeviceArgs, ModelArgs};
+use super::input::{self, Text};
 use super::session::{self, Session};
 use super::ui::Ui;
-use super::{input, output};
+use super::{interrupt, output};
 
 mod logits_file;
 
-use logits_file::LogitsFile;
+use logits_file::LogitsPlan;
 
 /// Arguments of `score`.
 #[derive(Args, Debug)]
@@ -58,32 +59,15 @@ pub struct ScoreArgs {
 pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
     let sequences = sequences(&args, &model)?;
-    if sequences.is_empty() {
-        bail!("nothing to score: the list of sequences is empty");
-    }
+    let config = model.checkpoint().config();
+    check_sequences(config, &sequences)?;
+    let plan = |path| LogitsPlan::new(path, &sequences, config.live_vocab_size());
+    let logits_plan = args.logits.as_deref().map(plan).transpose()?;
     let session = Session::start(model, &args.model, &args.device, ui)?;
     let spinner = ui.spinner(format!("scoring {} tokens", sequences.iter().map(Vec::len).sum::<usize>()));
-    let scores = match &args.logits {
+    let scores = match logits_plan {
         None => session.engine.score(&sequences, None)?,
-        Some(path) => {
-            let vocab = session.engine.config().live_vocab_size();
-            let mut file = LogitsFile::create(path, &sequences, vocab)?;
-            let mut failed = None;
-            let scores = session.engine.score(
-                &sequences,
-                Some(&mut |chunk| {
-                    if failed.is_none() {
-                        failed = file.write(&chunk).err();
-                    }
-                    Ok(())
-                }),
-            )?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            file.finish()?;
-            scores
-        }
+        Some(plan) => score_to_file(&session.engine, &sequences, plan)?,
     };
     spinner.finish_and_clear();
     if args.json {
@@ -92,19 +76,37 @@ pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     scores.iter().try_for_each(|score| print(score, &session.model))
 }
 
+/// Scores and stores the logits. Ctrl-C is caught, so that it leaves no half-written file.
+fn score_to_file(engine: &Engine, sequences: &[Vec<u32>], plan: LogitsPlan) -> Result<Vec<Score>> {
+    let _catch = interrupt::catch();
+    let mut file = plan.create()?;
+    let mut failed = None;
+    let mut write = |chunk: ScoreChunk<'_>| {
+        failed = file.write(&chunk).err();
+        if failed.is_some() || interrupt::requested() { Err(EngineError::Cancelled) } else { Ok(()) }
+    };
+    let scores = engine.score(sequences, Some(&mut write));
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let scores = scores?;
+    file.finish()?;
+    Ok(scores)
+}
+
 fn sequences(args: &ScoreArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
     if let Some(path) = &args.token_ids {
         return input::token_ids(path);
     }
     let tokenizer = input::tokenizer(model)?;
     let texts = if !args.text.is_empty() {
-        args.text.clone()
+        Text::of_flag("--text", &args.text)?
     } else if !args.file.is_empty() {
-        args.file.iter().map(|path| input::read_text(path)).collect::<Result<_>>()?
+        args.file.iter().map(|path| Text::of_file(path)).collect::<Result<_>>()?
     } else {
-        vec![input::piped_text("--text, --file or --token-ids")?]
+        vec![Text::piped("--text, --file or --token-ids")?]
     };
-    texts.iter().map(|text| input::encode(tokenizer, text)).collect()
+    texts.iter().map(|text| text.encode(tokenizer)).collect()
 }
 
 fn report(score: &Score) -> Value {

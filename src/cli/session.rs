@@ -1,16 +1,17 @@
 //! A model on a device, ready to run, and how long that took.
 
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use lapidary::engine::Engine;
+use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Timings};
 use lapidary::model::Model;
 use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
 use super::ui::Ui;
-use super::{device, interrupt};
+use super::{device, interrupt, output};
 
 /// A model and the engine that runs it.
 pub struct Session {
@@ -27,30 +28,28 @@ pub struct Session {
 /// Opens the model that the arguments name, saying so if it is the built-in one.
 ///
 /// # Errors
-/// If there is no such model, or it is malformed; with `--check`, if a weight is not a finite number.
+/// If there is no such model, or it is malformed.
 pub fn open_model(args: &ModelArgs, ui: &Ui) -> Result<Model> {
-    let model = match &args.model {
-        Some(name) => Model::open(name)?,
-        None => {
-            ui.note(
-                "No --model given: using the built-in model, a tiny Gemma 2 with random weights. \
-                 It shows that everything works; its text is noise.",
-            );
-            Model::builtin()?
-        }
-    };
-    if args.check {
-        check_weights(&model, ui)?;
+    if let Some(name) = &args.model {
+        return Ok(Model::open(name)?);
     }
-    Ok(model)
+    ui.note(
+        "No --model given: using the built-in model, a tiny Gemma 2 with random weights. \
+         It shows that everything works; its text is noise.",
+    );
+    Ok(Model::builtin()?)
 }
 
 impl Session {
     /// Loads an opened model onto the device that the arguments ask for.
     ///
     /// # Errors
-    /// If the device cannot be reached or the weights cannot be loaded.
+    /// If the device cannot be reached or the weights cannot be loaded; with `--check`, if a weight is not a
+    /// finite number.
     pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
+        if args.check {
+            check_weights(&model, ui)?;
+        }
         let connection = device::connect(device_args, ui)?;
         let devices = connection.client.addressable_devices();
         let device = devices.first().context("the plugin has no device that this process can use")?;
@@ -71,6 +70,34 @@ impl Session {
         drop(catch);
         let load_s = started.elapsed().as_secs_f64();
         Ok(Self { model, engine: engine?, plugin_s: connection.seconds, load_s })
+    }
+
+    /// Generates as one batch. With `streams`, the text goes to standard output as it comes. Ctrl-C ends the
+    /// answers where they are.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`], and if standard output is closed.
+    pub fn generate(
+        &self,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+        streams: bool,
+        ui: &Ui,
+    ) -> Result<(Vec<Generation>, Timings)> {
+        let spinner = ui.spinner("compiling".to_string());
+        let _catch = interrupt::catch();
+        let mut broken: io::Result<()> = Ok(());
+        let mut show = |piece: Piece<'_>| {
+            spinner.finish_and_clear();
+            if streams && !piece.text.is_empty() {
+                broken = output::text(piece.text);
+            }
+            if broken.is_err() { ControlFlow::Break(()) } else { interrupt::poll() }
+        };
+        let result = self.engine.generate(prompts, self.model.tokenizer_if_any(), options, &mut show);
+        spinner.finish_and_clear();
+        broken?;
+        Ok(result?)
     }
 }
 

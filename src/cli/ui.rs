@@ -1,6 +1,6 @@
 //! Messages and progress on standard error.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,6 +12,11 @@ pub struct Ui {
     terminal: bool,
 }
 
+/// Writes a line to standard error. That nobody listens there (`2>&1 | head`) is no reason to fail or to panic.
+pub fn tell(message: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{message}");
+}
+
 impl Ui {
     /// Messages, unless `quiet`; progress as well, if standard error is a terminal.
     pub fn new(quiet: bool) -> Self {
@@ -21,7 +26,7 @@ impl Ui {
     /// Tells the user something.
     pub fn note(&self, message: impl std::fmt::Display) {
         if !self.quiet {
-            eprintln!("{message}");
+            tell(message);
         }
     }
 

@@ -143,6 +143,9 @@ impl Engine {
     /// If the prompts are not such as the model can take, or a program does not compile.
     pub fn prepare_generation(&self, prompts: &[Vec<u32>], max_new_tokens: usize) -> Result<(), EngineError> {
         check_sequences(&self.config, prompts)?;
+        if max_new_tokens == 0 {
+            return Ok(());
+        }
         let capacity = self.capacity(positions(prompts, max_new_tokens));
         let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
         let bucket = Engine::bucket(longest(prompts), capacity);

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 /// The parts that matter here. The vocabulary, which is most of the file, is passed over.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct TokenizerFile {
     model: Model,
     #[serde(default)]
@@ -15,6 +16,7 @@ pub(super) struct TokenizerFile {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Model {
     continuing_subword_prefix: Option<String>,
 }

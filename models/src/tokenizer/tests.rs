@@ -131,7 +131,8 @@ fn a_decoder_that_is_not_json_is_refused() {
     let sound = builtin_tokenizer_json(512).unwrap();
     let at = sound.find("\"decoder\"").unwrap();
     for damage in [r#""decoder": "\ud800", "#.to_string(), format!("\"decoder\": {}", "[".repeat(1000))] {
-        let json = format!("{}{damage}{}", &sound[..at], &sound[at..].replacen("\"decoder\"", "\"other\"", 1));
+        let json =
+            format!("{}{damage}{}", &sound[..at], &sound[at..].replacen("\"decoder\"", "\"other\"", 1));
         let error = Tokenizer::from_json(Path::new("x"), json.as_bytes(), &config()).unwrap_err();
         assert!(matches!(error, TokenizerError::Malformed { .. }), "{error:?}");
     }

@@ -109,10 +109,11 @@ fn a_missing_function_is_unsupported() {
 
 #[test]
 fn versions_that_are_not_supported_are_named() {
-    for (major, minor, advice) in [(0, MIN_API_MINOR - 1, "newer"), (0, 54, "newer"), (1, 0, "older")] {
+    for (major, minor, advice) in [(0, MIN_API_MINOR - 1, "a newer"), (0, 54, "a newer"), (1, 0, "an older")]
+    {
         let error = check_version(&Table::new(major, minor).into_api(), "fake.so").unwrap_err().to_string();
         assert!(error.contains(&format!("PJRT API {major}.{minor},")), "{error}");
-        assert!(error.contains(&format!("install a {advice} version")), "{error}");
+        assert!(error.contains(&format!("install {advice} version")), "{error}");
     }
     for minor in [MIN_API_MINOR, 10_000] {
         check_version(&Table::new(0, minor).into_api(), "fake.so").unwrap();

@@ -1,0 +1,14 @@
+//! The built command and bad input: each gets one clear message that names the culprit, exit code 2, and
+//! nothing on standard output; never a panic, an abort, a hang or a half-written file.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod checkpoint;
+mod damage;
+mod flags;
+mod input;
+mod interrupt;
+mod output;
+mod plugin;
+mod sandbox;
+mod weights;
