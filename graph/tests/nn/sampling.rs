@@ -1,8 +1,8 @@
 //! Argmax, top-k and take.
 
-use lapidary_graph::{DType, nn};
+use lapidary_graph::{DType, Op, nn};
 
-use crate::harness::{assert_refused, floats, ints, noise, run, run_one};
+use crate::harness::{assert_refused, built, floats, ints, noise, run, run_one};
 
 const NAN: f64 = f64::NAN;
 const LOWEST: f64 = f64::NEG_INFINITY;
@@ -68,6 +68,16 @@ fn top_k_is_a_stable_descending_sort() {
             assert_eq!(values, order.iter().map(|&i| row[i]).collect::<Vec<_>>());
         }
     }
+}
+
+#[test]
+fn top_k_asks_for_a_stable_sort() {
+    // The interpreter's sort is stable whatever it is asked for; XLA's is not.
+    let x = noise(DType::F32, &[2, 5], 1.0, 7);
+    let module = built([&x], |b, [x]| Ok(vec![nn::top_k(b, x, 3)?.1])).unwrap();
+    let main = module.function(module.entry().unwrap()).unwrap();
+    let sorts: Vec<&Op> = main.ops.iter().map(|o| &o.op).filter(|op| matches!(op, Op::Sort { .. })).collect();
+    assert!(matches!(sorts[..], [Op::Sort { dim: 1, stable: true, .. }]), "{module}");
 }
 
 #[test]
