@@ -19,9 +19,6 @@ pub(crate) enum Failure {
 const FAILURES: &[(&str, &[&str], Failure)] = &[
     ("transpose", &["s4", "u4"], Failure::Aborts),
     ("popcnt", &["s4"], Failure::Differs("the operand is extended to eight bits, sign and all")),
-    ("maximum of NaN", &[], Failure::Differs(NAN)),
-    ("minimum of NaN", &[], Failure::Differs(NAN)),
-    ("clamp of NaN", &[], Failure::Differs(NAN)),
     ("power of large exponents", &[], Failure::Differs("exponents count modulo 64")),
     ("dot matrices to s32", &["s4"], Failure::Refuses(WIDENED_4_BIT)),
     ("dot transposed to s32", &["s4"], Failure::Refuses(WIDENED_4_BIT)),
@@ -31,7 +28,6 @@ const FAILURES: &[(&str, &[&str], Failure)] = &[
     ("dot vectors to u32", &["u4"], Failure::Refuses(WIDENED_4_BIT)),
 ];
 
-const NAN: &str = "fast min/max: a NaN on one side loses (xla_cpu_enable_fast_min_max)";
 const WIDENED_4_BIT: &str = "does not support custom element sizes on non-sub-byte types";
 
 /// How the plugin fails `case`, if it is known to.

@@ -2,8 +2,8 @@
 
 use lapidary::graph::interp::{self, Tensor};
 use lapidary::graph::{FunctionBuilder, Module, ValueId, verify_program};
-use lapidary::lower::{LowerOptions, ShardingRules, Target, lower};
-use lapidary::runtime::{Client, CompileOptions, LoadedExecutable, Program};
+use lapidary::lower::{LowerOptions, ShardingRules, Target, lower, target};
+use lapidary::runtime::{Client, CompileOptions, CompilerFlag, LoadedExecutable, Program};
 
 use crate::case::{Case, Suite};
 use crate::known::{Failure, failure};
@@ -102,5 +102,9 @@ fn compile(client: &Client, target: &Target, cases: &[&Case]) -> Result<LoadedEx
     let verified = verify_program(&module).unwrap_or_else(|violations| panic!("{violations}"));
     let rules = ShardingRules::none();
     let text = lower(verified, &LowerOptions { target, mesh: None, rules: &rules }).unwrap();
-    client.compile(&Program::stablehlo(&text), &CompileOptions::new()).map_err(|error| error.to_string())
+    // Whatever the forms, the compiler is the CPU's.
+    let flags = target::CPU.compiler_flags.iter();
+    let options = flags
+        .fold(CompileOptions::new(), |options, &(name, value)| options.flag(name, CompilerFlag::Bool(value)));
+    client.compile(&Program::stablehlo(&text), &options).map_err(|error| error.to_string())
 }

@@ -159,7 +159,7 @@ mod tests {
         let ty = TensorType::scalar(lapidary_graph::DType::F32);
         let names = |values: Vec<Value>| Names(&values).to_string();
         assert_eq!(names(writer.fresh_results(&[])), "");
-        assert_eq!(names(writer.fresh_results(&[ty.clone()])), "%0");
+        assert_eq!(names(writer.fresh_results(std::slice::from_ref(&ty))), "%0");
         assert_eq!(names(writer.fresh_results(&[ty.clone(), ty])), "%1#0, %1#1");
     }
 }

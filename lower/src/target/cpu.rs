@@ -15,4 +15,6 @@ pub const CPU: Target = Target {
         honours_precision: false,
     },
     kernels: &[],
+    // By default a NaN on one side of maximum, minimum and clamp loses.
+    compiler_flags: &[("xla_cpu_enable_fast_min_max", false)],
 };

@@ -9,4 +9,5 @@ pub const CUDA: Target = Target {
     // precision.
     dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
     kernels: &[],
+    compiler_flags: &[],
 };

@@ -23,6 +23,9 @@ pub struct Target {
     pub dots: DotForms,
     /// Composites that are custom calls here.
     pub kernels: &'static [Kernel],
+    /// Boolean XLA flags that programs are to be compiled with: by the compiler's defaults they would not mean
+    /// what the specification says.
+    pub compiler_flags: &'static [(&'static str, bool)],
 }
 
 /// Which forms of `dot_general` a target wants.

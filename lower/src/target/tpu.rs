@@ -9,4 +9,5 @@ pub const TPU: Target = Target {
     // passes by precision.
     dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
     kernels: &[],
+    compiler_flags: &[],
 };
