@@ -78,7 +78,12 @@ impl<'e> Batch<'e> {
             for kind in StateKind::ALL {
                 let buffer = client
                     .buffer_from_host(&zeros, dtype::element_type(shape.dtype), &dims, device)
-                    .map_err(|source| EngineError::Cache { bytes, rows, positions, source })?;
+                    .map_err(|source| EngineError::Cache {
+                        bytes,
+                        rows,
+                        positions,
+                        source: Box::new(source),
+                    })?;
                 self.state.insert((layer, kind), buffer);
             }
         }
@@ -153,7 +158,7 @@ impl<'e> Batch<'e> {
         program: &CompiledProgram,
         step: &Step<'_>,
     ) -> Result<StepOutputs, EngineError> {
-        let failed = |source| EngineError::Execute { program: program.shape, source };
+        let failed = |source| EngineError::Execute { program: program.shape, source: Box::new(source) };
         let inputs = self.inputs(program, step).map_err(failed)?;
         let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(program.signature.params.len());
         for param in &program.signature.params {
@@ -216,7 +221,7 @@ impl StepOutputs {
         rows: usize,
     ) -> Result<Vec<Vec<f32>>, EngineError> {
         let buffer = self.0.get(&output).ok_or(EngineError::StateLost)?;
-        let failed = |source| EngineError::Execute { program: program.shape, source };
+        let failed = |source| EngineError::Execute { program: program.shape, source: Box::new(source) };
         let values = buffer.to_vec::<f32>().map_err(failed)?;
         let width = (values.len() / rows.max(1)).max(1);
         Ok(values.chunks(width).map(<[f32]>::to_vec).collect())

@@ -31,11 +31,11 @@ impl CompiledProgram {
             violations: Box::new(violations),
         })?;
         let options = LowerOptions { target, mesh: None, rules: &ShardingRules::transformer() };
-        let text =
-            lower(module, &options).map_err(|source| EngineError::Lower { program: *shape, source })?;
+        let text = lower(module, &options)
+            .map_err(|source| EngineError::Lower { program: *shape, source: Box::new(source) })?;
         let executable = client
             .compile(&Program::stablehlo(&text), &CompileOptions::on_device(device.id()))
-            .map_err(|source| EngineError::Compile { program: *shape, source })?;
+            .map_err(|source| EngineError::Compile { program: *shape, source: Box::new(source) })?;
         Ok(Self { shape: *shape, signature: program.signature, executable })
     }
 }

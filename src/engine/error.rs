@@ -27,7 +27,7 @@ pub enum EngineError {
         tensor: String,
         /// Cause.
         #[source]
-        source: lapidary_runtime::Error,
+        source: Box<lapidary_runtime::Error>,
     },
     /// Loading or generating was cancelled.
     #[error("cancelled")]
@@ -50,7 +50,7 @@ pub enum EngineError {
         program: ProgramShape,
         /// Cause.
         #[source]
-        source: LowerError,
+        source: Box<LowerError>,
     },
     /// The plugin refused the program.
     #[error("program {program} could not be compiled")]
@@ -59,7 +59,7 @@ pub enum EngineError {
         program: ProgramShape,
         /// Cause.
         #[source]
-        source: lapidary_runtime::Error,
+        source: Box<lapidary_runtime::Error>,
     },
     /// A thread that compiled a program died.
     #[error("the compilation of program {0} ended without a result")]
@@ -91,7 +91,7 @@ pub enum EngineError {
         positions: usize,
         /// Cause.
         #[source]
-        source: lapidary_runtime::Error,
+        source: Box<lapidary_runtime::Error>,
     },
     /// A step failed on the device.
     #[error("program {program} failed")]
@@ -100,7 +100,7 @@ pub enum EngineError {
         program: ProgramShape,
         /// Cause.
         #[source]
-        source: lapidary_runtime::Error,
+        source: Box<lapidary_runtime::Error>,
     },
     /// A step failed earlier and took the KV cache with it.
     #[error("an earlier step of this batch failed; start a new batch")]

@@ -28,7 +28,7 @@ pub use batch::Batch;
 pub use error::EngineError;
 pub use generate::{FinishReason, GenerateOptions, Generation, Piece, Timings};
 pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
-pub use score::{Score, ScoreChunk};
+pub use score::{OnLogits, Score, ScoreChunk};
 pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;

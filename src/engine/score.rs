@@ -25,6 +25,9 @@ pub struct ScoreChunk<'a> {
     pub logits: &'a [f32],
 }
 
+/// Takes the logits of a sequence, chunk by chunk; an error ends the scoring.
+pub type OnLogits<'a> = &'a mut dyn FnMut(ScoreChunk<'_>) -> Result<(), EngineError>;
+
 impl Score {
     /// Mean of `nll`; `None` for a sequence of one token, which has nothing to predict.
     pub fn mean_nll(&self) -> Option<f64> {
@@ -47,7 +50,7 @@ impl Engine {
     pub fn score(
         &self,
         sequences: &[Vec<u32>],
-        mut on_logits: Option<&mut dyn FnMut(ScoreChunk<'_>) -> Result<(), EngineError>>,
+        mut on_logits: Option<OnLogits<'_>>,
     ) -> Result<Vec<Score>, EngineError> {
         check_sequences(&self.config, sequences)?;
         let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);

@@ -80,7 +80,10 @@ impl Weights {
         let memory = memory.ok_or_else(|| EngineError::MissingTensor(tensor.name().to_string()))?;
         let buffer = client
             .buffer_from_shared(&memory, dtype::element_type(dtype), tensor.dims(), device)
-            .map_err(|source| EngineError::LoadTensor { tensor: tensor.name().to_string(), source })?;
+            .map_err(|source| EngineError::LoadTensor {
+                tensor: tensor.name().to_string(),
+                source: Box::new(source),
+            })?;
         if in_place && buffer.is_zero_copy() {
             self.stats.in_place_bytes += bytes as u64;
         } else {

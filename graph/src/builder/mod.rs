@@ -117,6 +117,24 @@ impl<'m> FunctionBuilder<'m> {
         Ok(nested.finish(&results))
     }
 
+    /// The function called `name`, built when the module first needs it. It is at the root of the model path:
+    /// many places use it, and none of them owns it.
+    ///
+    /// # Errors
+    /// Whatever `build` returns.
+    pub fn shared<E>(
+        &mut self,
+        name: &str,
+        build: impl FnOnce(&mut FunctionBuilder<'_>) -> Result<Vec<ValueId>, E>,
+    ) -> Result<FuncId, E> {
+        if let Some(existing) = self.module.find(name) {
+            return Ok(existing);
+        }
+        let mut shared = FunctionBuilder::new(self.module, name);
+        let results = build(&mut shared)?;
+        Ok(shared.finish(&results))
+    }
+
     /// Applies `op` to `operands`, returning its results.
     ///
     /// # Errors

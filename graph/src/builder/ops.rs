@@ -347,10 +347,7 @@ impl FunctionBuilder<'_> {
     /// The function `(a, b) -> a kind b` on scalars of `dtype`, made once a module.
     pub fn combiner(&mut self, kind: BinaryKind, dtype: DType) -> Result<FuncId, BuildError> {
         let name = format!("{}.{dtype}", kind.name());
-        if let Some(existing) = self.module().find(&name) {
-            return Ok(existing);
-        }
-        self.nested(&name, |b| {
+        self.shared(&name, |b| {
             let lhs = b.param("", TensorType::scalar(dtype));
             let rhs = b.param("", TensorType::scalar(dtype));
             Ok(vec![b.binary(kind, lhs, rhs)?])

@@ -64,15 +64,12 @@ pub fn cache_positions(b: &mut FunctionBuilder<'_>, end: ValueId, len: usize) ->
     b.sub(last, age)
 }
 
-/// Rows of a one-token step that are written one by one. More rows would cost more in operations than the
-/// scatter costs in copies of the cache.
-const MAX_SINGLE_WRITES: usize = 8;
-
 /// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,
 /// head_dim]` written into their slots.
 ///
-/// One token a row is written with `dynamic_update_slice`, which compilers do in place. XLA's CPU compiler
-/// turns a bf16 scatter into a conversion of the whole cache to f32, a loop, and a conversion back.
+/// A single token is written with `dynamic_update_slice`, which compilers do in place. XLA's CPU compiler
+/// turns a bf16 scatter into a conversion of the whole cache to f32, a loop, and a conversion back. Several
+/// rows are scattered all the same: slicing the batch axis would gather a cache that is split over it.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -86,47 +83,36 @@ pub fn cache_write(
     let update = b.convert(update, cache_ty.dtype)?;
     let (update_dims, slots_dims) = (b.ty(update)?.dims, b.ty(write.slots)?.dims);
     match cache_ty.dims[..] {
-        // Only shapes that fit: a slice too many would be clamped into a row that exists, whereas `scatter`
-        // refuses them.
-        [batch, kv_heads, len, head_dim]
-            if batch <= MAX_SINGLE_WRITES
-                && update_dims == [batch, 1, kv_heads, head_dim]
-                && slots_dims == [batch, 1] =>
-        {
-            write_rows(b, cache, update, write, [batch, kv_heads, len, head_dim])
+        // Only shapes that fit: `reshape` would accept swapped ones, which `scatter` refuses.
+        [1, kv_heads, len, head_dim] if update_dims == [1, 1, kv_heads, head_dim] && slots_dims == [1, 1] => {
+            write_token(b, cache, update, write, len)
         }
-        _ => scatter_rows(b, cache, update, write),
+        _ => scatter_tokens(b, cache, update, write),
     }
 }
 
-/// Writes the one token of each row by itself.
-fn write_rows(
+/// Writes one token of one row.
+fn write_token(
     b: &mut FunctionBuilder<'_>,
-    mut cache: ValueId,
+    cache: ValueId,
     update: ValueId,
     write: CacheWrite,
-    [batch, kv_heads, len, head_dim]: [usize; 4],
+    len: usize,
 ) -> Result<ValueId, BuildError> {
-    let box_dims = [1, kv_heads, 1, head_dim];
+    let new = b.transpose(update, &[0, 2, 1, 3])?;
+    let slot = b.reshape(write.slots, &[])?;
     let zero = b.constant(Literal::int(DType::S32, 0))?;
+    let starts = [zero, zero, slot, zero];
+    // A slot out of range means no write, but the update's start would be clamped into the cache.
     let len = b.constant(Literal::int(DType::S32, len as i64))?;
-    for row in 0..batch {
-        let new = b.slice_dim(update, 0, row, row + 1)?;
-        let new = b.reshape(new, &box_dims)?;
-        let slot = b.slice(write.slots, &[row, 0], &[row + 1, 1], &[1, 1])?;
-        let slot = b.reshape(slot, &[])?;
-        let at_row = b.constant(Literal::int(DType::S32, row as i64))?;
-        let starts = [at_row, zero, slot, zero];
-        // A slot out of range means no write, but the update's start would be clamped into the cache.
-        let written = b.compare(Comparison::Lt, slot, len)?;
-        let old = b.dynamic_slice(cache, &starts, &box_dims)?;
-        let kept = b.select(written, new, old)?;
-        cache = b.dynamic_update_slice(cache, kept, &starts)?;
-    }
-    Ok(cache)
+    let written = b.compare(Comparison::Lt, slot, len)?;
+    let dims = b.ty(new)?.dims;
+    let old = b.dynamic_slice(cache, &starts, &dims)?;
+    let kept = b.select(written, new, old)?;
+    b.dynamic_update_slice(cache, kept, &starts)
 }
 
-fn scatter_rows(
+fn scatter_tokens(
     b: &mut FunctionBuilder<'_>,
     cache: ValueId,
     update: ValueId,
@@ -148,10 +134,7 @@ impl FunctionBuilder<'_> {
     /// The scatter body that replaces the old element, made once a module.
     fn overwrite(&mut self, dtype: DType) -> Result<FuncId, BuildError> {
         let name = format!("overwrite.{dtype}");
-        if let Some(existing) = self.module().find(&name) {
-            return Ok(existing);
-        }
-        self.nested(&name, |b| {
+        self.shared(&name, |b| {
             b.param("old", TensorType::scalar(dtype));
             Ok(vec![b.param("new", TensorType::scalar(dtype))])
         })
