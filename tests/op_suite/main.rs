@@ -13,6 +13,7 @@ mod coverage;
 mod inputs;
 mod isolation;
 mod known;
+mod locations;
 mod plugin;
 mod run;
 mod sharded;
