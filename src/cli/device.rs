@@ -35,7 +35,9 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
         DeviceArg::Cuda => PluginKind::Cuda,
         DeviceArg::Auto => {
             let (kind, reason) = best_present();
-            ui.remark(format_args!("device: {kind} ({reason})"));
+            if args.plugin.is_none() {
+                ui.remark(format_args!("device: {kind} ({reason})"));
+            }
             kind
         }
     };
@@ -48,8 +50,11 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
     }
     let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
     let plugin = Plugin::load(&located.path)?;
-    let client = Client::create(&plugin, &client_options(kind))
-        .with_context(|| format!("the {kind} plugin {} does not start", located.path.display()))?;
+    // A plugin that was named may drive another kind of device than the best one present.
+    let named = args.plugin.is_some() && args.device == DeviceArg::Auto;
+    let options = if named { ClientOptions::new() } else { client_options(kind) };
+    let client = Client::create(&plugin, &options)
+        .with_context(|| format!("the plugin {} does not start", located.path.display()))?;
     Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
 }
 

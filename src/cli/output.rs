@@ -1,15 +1,27 @@
 //! Results on standard output, where a closed pipe is an error and not a panic.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-/// Writes text and hands it on at once, so that it streams.
+/// Writes a model's text and hands it on at once, so that it streams. A terminal is spared control
+/// characters: no model is to move the cursor or retitle the window.
 ///
 /// # Errors
 /// If standard output is closed, or is a file on a full disk.
 pub fn text(text: &str) -> io::Result<()> {
+    let text = if io::stdout().is_terminal() { harmless(text) } else { Cow::Borrowed(text) };
     write(format_args!("{text}"))
+}
+
+/// `text` with U+FFFD for control characters other than line breaks and tabs.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(harmful, "\u{fffd}"))
 }
 
 /// Writes a line.
@@ -33,4 +45,15 @@ fn write(text: std::fmt::Arguments<'_>) -> io::Result<()> {
 /// If standard output is closed, or is a file on a full disk.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(line(serde_json::to_string(value)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(harmless("a\tb\nc é"), "a\tb\nc é");
+        assert_eq!(harmless("\u{1b}[2Jx\r\u{7}\u{9b}y"), "\u{fffd}[2Jx\u{fffd}\u{fffd}\u{fffd}y");
+    }
 }

@@ -4,7 +4,7 @@ use lapidary_graph::verify::verify_program;
 use lapidary_lower::{LowerOptions, ShardingRules, Target, lower};
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{ProgramShape, Signature, build};
-use lapidary_runtime::{Client, CompileOptions, Device, LoadedExecutable, Program};
+use lapidary_runtime::{Client, CompileOptions, CompilerFlag, Device, LoadedExecutable, Program};
 
 use super::EngineError;
 
@@ -33,8 +33,12 @@ impl CompiledProgram {
         let options = LowerOptions { target, mesh: None, rules: &ShardingRules::transformer() };
         let text = lower(module, &options)
             .map_err(|source| EngineError::Lower { program: *shape, source: Box::new(source) })?;
+        let on_device = CompileOptions::on_device(device.id());
+        let flags = target.compiler_flags.iter();
+        let options =
+            flags.fold(on_device, |options, (name, value)| options.flag(*name, CompilerFlag::Bool(*value)));
         let executable = client
-            .compile(&Program::stablehlo(&text), &CompileOptions::on_device(device.id()))
+            .compile(&Program::stablehlo(&text), &options)
             .map_err(|source| EngineError::Compile { program: *shape, source: Box::new(source) })?;
         Ok(Self { shape: *shape, signature: program.signature, executable })
     }
