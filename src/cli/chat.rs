@@ -89,6 +89,7 @@ struct Chat<'a> {
 impl Chat<'_> {
     /// A person's messages, from the terminal.
     fn talk(mut self) -> Result<()> {
+        interrupt::converse();
         let mut editor = LineEditor::open(self.ui)?;
         let (model, device) = (self.session.model.path(), self.session.engine.device());
         self.ui.note(format_args!(

@@ -16,6 +16,8 @@ use super::exit::INTERRUPTED;
 static REQUESTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// Set by a termination request.
 static TERMINATED: AtomicBool = AtomicBool::new(false);
+/// Whether Ctrl-C is ignored while nobody catches it.
+static CONVERSING: AtomicBool = AtomicBool::new(false);
 static CATCHERS: AtomicUsize = AtomicUsize::new(0);
 
 /// While it lives, the first Ctrl-C only asks for a stop.
@@ -43,13 +45,23 @@ pub fn install() -> std::io::Result<()> {
             if signal == SIGTERM {
                 TERMINATED.store(true, Ordering::SeqCst);
             }
+            let at_rest = CATCHERS.load(Ordering::SeqCst) == 0;
+            if at_rest && signal == SIGINT && CONVERSING.load(Ordering::SeqCst) {
+                continue;
+            }
             let asked_before = REQUESTED.swap(true, Ordering::SeqCst);
-            if asked_before || CATCHERS.load(Ordering::SeqCst) == 0 {
+            if asked_before || at_rest {
                 low_level::exit(INTERRUPTED.into());
             }
         }
     });
     Ok(())
+}
+
+/// From now on, Ctrl-C stops work under way and else does nothing: one that comes a moment after the work is done
+/// must not end a conversation.
+pub fn converse() {
+    CONVERSING.store(true, Ordering::SeqCst);
 }
 
 /// Does something that takes Ctrl-C for itself, and takes it back.

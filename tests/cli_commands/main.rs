@@ -1,0 +1,67 @@
+//! The commands as a person runs them: what they print, their exit codes, and what they leave behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod chat;
+mod doctor;
+mod plugin;
+mod synth;
+mod terminal;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use lapidary::runtime::plugins::{self, Environment, PluginKind};
+
+/// What a program left behind.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// `lapidary` with these arguments and nothing to read, not yet started.
+fn lapidary(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+fn run(command: &mut Command) -> Run {
+    command.output().unwrap().into()
+}
+
+/// Runs `lapidary` with these arguments.
+fn run_lapidary(arguments: &[&str]) -> Run {
+    run(&mut lapidary(arguments))
+}
+
+/// A random model of the built-in one's shape in `directory`.
+fn tiny_model(directory: &Path, more: &[&str]) -> String {
+    let out = directory.join("tiny").display().to_string();
+    let mut arguments = vec!["synth", "--config", "builtin-tiny", "--out", &out];
+    arguments.extend(more);
+    let written = run_lapidary(&arguments);
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    out
+}
+
+/// Whether there is a CPU plugin. Where there is none, tests that need it fail in CI and say so elsewhere.
+fn has_cpu_plugin() -> bool {
+    match plugins::find(&Environment::from_process(), PluginKind::Cpu, None) {
+        Ok(_) => true,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs the CPU plugin: {error}"),
+        Err(error) => {
+            eprintln!("SKIPPED: no CPU plugin ({error})");
+            false
+        }
+    }
+}
