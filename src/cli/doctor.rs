@@ -144,10 +144,8 @@ impl PluginReport {
             Err(plugins::Error::NotFound { .. }) => Verdict::Missing,
             Err(_) => Verdict::Broken,
         };
-        let advice = (verdict == Verdict::Missing).then(|| {
-            let purpose = if attached { "" } else { ", to compile for it on this machine" };
-            format!("install it with `lapidary plugin install {kind}`{purpose}")
-        });
+        let advice = (verdict == Verdict::Missing && attached)
+            .then(|| format!("install it with `lapidary plugin install {kind}`"));
         let chosen = found.ok().map(|plugin| plugin.path);
         Self { kind, attached, chosen, verdict, advice, places }
     }

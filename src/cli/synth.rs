@@ -39,9 +39,6 @@ pub struct SynthArgs {
     #[arg(long, value_enum, default_value_t = StoredDtypeArg::Bf16)]
     dtype: StoredDtypeArg,
 
-    #[command(flatten)]
-    sizes: SizeArgs,
-
     /// Most bytes of weights in one file.
     #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = parse_size)]
     max_shard_size: u64,
@@ -53,6 +50,9 @@ pub struct SynthArgs {
     /// Print {"path", "parameters", "bytes", "shards", "tokenizer", "seconds"}.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    sizes: SizeArgs,
 }
 
 /// Sizes that replace the config's own.

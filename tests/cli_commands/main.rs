@@ -5,13 +5,13 @@
 mod chat;
 mod doctor;
 mod plugin;
+#[path = "../support/plugin.rs"]
+mod plugin_file;
 mod synth;
 mod terminal;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-use lapidary::runtime::plugins::{self, Environment, PluginKind};
 
 /// What a program left behind.
 struct Run {
@@ -56,12 +56,5 @@ fn tiny_model(directory: &Path, more: &[&str]) -> String {
 
 /// Whether there is a CPU plugin. Where there is none, tests that need it fail in CI and say so elsewhere.
 fn has_cpu_plugin() -> bool {
-    match plugins::find(&Environment::from_process(), PluginKind::Cpu, None) {
-        Ok(_) => true,
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs the CPU plugin: {error}"),
-        Err(error) => {
-            eprintln!("SKIPPED: no CPU plugin ({error})");
-            false
-        }
-    }
+    plugin_file::cpu_plugin().is_some()
 }

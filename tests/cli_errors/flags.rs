@@ -44,7 +44,7 @@ fn values_out_of_range() {
 #[test]
 fn an_absent_tpu_is_told_at_once() {
     if ["/dev/accel0", "/dev/vfio/0"].iter().any(|path| std::path::Path::new(path).exists()) {
-        eprintln!("SKIPPED: this machine may have a TPU");
+        crate::plugin_file::skip("this machine may have a TPU");
         return;
     }
     let sandbox = with_model();

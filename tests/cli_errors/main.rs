@@ -10,5 +10,7 @@ mod input;
 mod interrupt;
 mod output;
 mod plugin;
+#[path = "../support/plugin.rs"]
+mod plugin_file;
 mod sandbox;
 mod weights;

@@ -26,9 +26,8 @@ fn compile(sandbox: &Sandbox, name: &str, source: &str) -> bool {
             assert!(status.success());
             true
         }
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs cc: {error}"),
         Err(error) => {
-            eprintln!("SKIPPED: no C compiler ({error})");
+            crate::plugin_file::skip(format_args!("no C compiler ({error})"));
             false
         }
     }

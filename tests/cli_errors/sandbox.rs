@@ -10,7 +10,6 @@ use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::dtype::StoredDtype;
 use lapidary::models::synth::{SynthOptions, synth};
-use lapidary::runtime::plugins::{Environment, PluginKind, find};
 use tempfile::TempDir;
 
 /// Far longer than any command here takes on the slowest machine.
@@ -82,18 +81,9 @@ impl Sandbox {
 
     /// The command with the real CPU plugin; `None`, said aloud, where it is missing outside CI.
     pub fn command_with_plugin(&self, arguments: &str) -> Option<Command> {
-        match find(&Environment::from_process(), PluginKind::Cpu, None) {
-            Ok(plugin) => {
-                let mut command = self.command(arguments);
-                command.env("LAPIDARY_PLUGIN_CPU", plugin.path);
-                Some(command)
-            }
-            Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs the CPU plugin: {error}"),
-            Err(error) => {
-                eprintln!("SKIPPED: no CPU plugin ({error})");
-                None
-            }
-        }
+        let mut command = self.command(arguments);
+        command.env("LAPIDARY_PLUGIN_CPU", crate::plugin_file::cpu_plugin()?);
+        Some(command)
     }
 
     /// Runs the command and asserts that it refuses, naming all of `parts`.

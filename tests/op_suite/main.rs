@@ -15,6 +15,8 @@ mod isolation;
 mod known;
 mod locations;
 mod plugin;
+#[path = "../support/plugin.rs"]
+mod plugin_file;
 mod run;
 mod sharded;
 mod tolerance;

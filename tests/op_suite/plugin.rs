@@ -1,11 +1,9 @@
 //! The CPU plugin, and arrays on their way to it and back.
 
-use std::io::Write as _;
 use std::sync::OnceLock;
 
 use lapidary::graph::interp::Tensor;
 use lapidary::graph::{DType, TensorType};
-use lapidary::runtime::plugins::{self, Environment, PluginKind};
 use lapidary::runtime::{
     Argument, Buffer, Client, ClientOptions, Device, ElementType, LoadedExecutable, Plugin,
 };
@@ -20,19 +18,9 @@ pub(crate) fn cpu_client() -> Option<Client> {
 }
 
 fn create() -> Option<Client> {
-    match plugins::find(&Environment::from_process(), PluginKind::Cpu, None) {
-        Ok(found) => {
-            let plugin = Plugin::load(found.path).expect("the plugin loads");
-            let options = ClientOptions::new().cpu_device_count(DEVICES);
-            Some(Client::create(&plugin, &options).expect("a CPU client"))
-        }
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI must have the CPU plugin: {error}"),
-        Err(error) => {
-            // The harness captures the print macros only, so that this reaches the terminal.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: no CPU plugin: {error}");
-            None
-        }
-    }
+    let plugin = Plugin::load(crate::plugin_file::cpu_plugin()?).expect("the plugin loads");
+    let options = ClientOptions::new().cpu_device_count(DEVICES);
+    Some(Client::create(&plugin, &options).expect("a CPU client"))
 }
 
 /// Runs a program on these arguments.

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 mod golden;
+mod plugin;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -11,24 +12,14 @@ use std::path::Path;
 use lapidary::engine::Engine;
 use lapidary::graph::DType;
 use lapidary::models::checkpoint::Checkpoint;
-use lapidary::runtime::plugins::{self, Environment, PluginKind};
 use lapidary::runtime::{Client, ClientOptions, Plugin};
 
 pub use golden::{Golden, golden_dir};
 
 /// A client of the CPU plugin with one device; `None`, said aloud, where the plugin is missing outside CI.
 pub fn cpu() -> Option<Client> {
-    match plugins::find(&Environment::from_process(), PluginKind::Cpu, None) {
-        Ok(located) => {
-            let plugin = Plugin::load(&located.path).unwrap();
-            Some(Client::create(&plugin, &ClientOptions::new().cpu_device_count(1)).unwrap())
-        }
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs the CPU plugin: {error}"),
-        Err(error) => {
-            eprintln!("SKIPPED: no CPU plugin ({error})");
-            None
-        }
-    }
+    let plugin = Plugin::load(plugin::cpu_plugin()?).unwrap();
+    Some(Client::create(&plugin, &ClientOptions::new().cpu_device_count(1)).unwrap())
 }
 
 pub fn load(client: &Client, dir: &Path, dtype: Option<DType>) -> Engine {

@@ -15,12 +15,12 @@ use lapidary_runtime::{
 /// Number of virtual devices of [`cpu_client`].
 pub(crate) const CPU_DEVICES: usize = 8;
 
-/// Path of the plugin of `kind`. Without one: a visible skip, but a failure if it is the CPU's and `CI` is set.
+/// Path of the plugin of `kind`. Without one: a visible skip, but a failure if `CI` is set, which has those of CPU and TPU.
 pub(crate) fn plugin_path(kind: PluginKind) -> Option<PathBuf> {
     match plugins::find(&Environment::from_process(), kind, None) {
         Ok(found) => Some(found.path),
-        Err(error) if kind == PluginKind::Cpu && std::env::var_os("CI").is_some() => {
-            panic!("CI must have the CPU plugin: {error}")
+        Err(error) if kind != PluginKind::Cuda && std::env::var_os("CI").is_some() => {
+            panic!("CI must have the {kind} plugin: {error}")
         }
         Err(error) => {
             // The harness captures the print macros only, so that this reaches the terminal.
