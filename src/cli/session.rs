@@ -84,8 +84,11 @@ impl Session {
         streams: bool,
         ui: &Ui,
     ) -> Result<(Vec<Generation>, Timings)> {
-        let spinner = ui.spinner("compiling".to_string());
         let _catch = interrupt::catch();
+        let spinner = ui.spinner("compiling".to_string());
+        self.engine.prepare_generation(prompts, options.max_new_tokens)?;
+        spinner.finish_and_clear();
+        let spinner = ui.spinner("reading the prompt".to_string());
         let mut broken: io::Result<()> = Ok(());
         let mut show = |piece: Piece<'_>| {
             spinner.finish_and_clear();
