@@ -148,8 +148,14 @@ impl Engine {
         }
         let capacity = self.capacity(positions(prompts, max_new_tokens));
         let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
-        let bucket = Engine::bucket(longest(prompts), capacity);
-        self.prepare(&[shape(Phase::Prefill, bucket), shape(Phase::Decode, 1)])
+        let mut shapes = vec![shape(Phase::Decode, 1)];
+        let mut remaining = longest(prompts);
+        while remaining > 0 {
+            let bucket = Engine::bucket(remaining, capacity);
+            shapes.push(shape(Phase::Prefill, bucket));
+            remaining = remaining.saturating_sub(bucket);
+        }
+        self.prepare(&shapes)
     }
 
     /// The token that each unfinished row goes on with; rows that end here get none.

@@ -12,7 +12,7 @@ mod sequences;
 mod stop;
 mod weights;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -137,7 +137,7 @@ impl Engine {
 
     /// Compiles what is not compiled yet of `shapes`, at the same time.
     fn prepare(&self, shapes: &[ProgramShape]) -> Result<(), EngineError> {
-        let missing: Vec<ProgramShape> = {
+        let missing: HashSet<ProgramShape> = {
             let programs = lock(&self.programs);
             shapes.iter().filter(|shape| !programs.contains_key(shape)).copied().collect()
         };
