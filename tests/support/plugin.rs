@@ -1,4 +1,7 @@
-//! The CPU plugin for a test, or a visible skip; in CI nothing may be skipped.
+//! Plugins for tests, or visible skips; in CI nothing may be skipped.
+
+// Every test binary compiles this module, and none uses all of it.
+#![allow(dead_code)]
 
 use std::fmt::Display;
 use std::io::Write;
@@ -8,10 +11,15 @@ use lapidary::runtime::plugins::{self, Environment, PluginKind};
 
 /// Path of the CPU plugin; `None`, said aloud, where it is missing outside CI.
 pub(crate) fn cpu_plugin() -> Option<PathBuf> {
-    match plugins::find(&Environment::from_process(), PluginKind::Cpu, None) {
+    plugin(PluginKind::Cpu)
+}
+
+/// Path of a plugin; `None`, said aloud, where it is missing outside CI.
+pub(crate) fn plugin(kind: PluginKind) -> Option<PathBuf> {
+    match plugins::find(&Environment::from_process(), kind, None) {
         Ok(found) => Some(found.path),
         Err(error) => {
-            skip(format_args!("no CPU plugin ({error})"));
+            skip(format_args!("no {kind} plugin ({error})"));
             None
         }
     }
