@@ -29,6 +29,7 @@ mod printer;
 mod source_map;
 
 pub use error::ParseError;
+pub(crate) use names::is_identifier;
 pub use ops::op_names;
 pub use source_map::SourceMap;
 

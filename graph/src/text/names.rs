@@ -12,6 +12,11 @@ pub(super) fn is_word_start(c: char) -> bool {
     c.is_ascii_alphabetic() || c == '_'
 }
 
+/// A letter or `_`, then letters, digits, `_`, `.` and `$`: a bare word in the text form and in MLIR alike.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    name.starts_with(is_word_start) && name.chars().all(is_name_char)
+}
+
 /// A string in quotes.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
@@ -38,7 +43,7 @@ pub(super) struct Word<'a>(pub(super) &'a str);
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bare = self.0 != "_" && self.0.starts_with(is_word_start) && self.0.chars().all(is_name_char);
+        let bare = self.0 != "_" && is_identifier(self.0);
         if bare { f.write_str(self.0) } else { Quoted(self.0).fmt(f) }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::module::is_identifier;
 use super::{Problem, Violation};
+use crate::text::is_identifier;
 use crate::{
     Attributes, FuncId, Function, LogicalAxes, Module, Op, OpId, Operation, Scopes, TensorType, ValueDef,
     ValueId, infer,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::function::FunctionChecker;
 use super::{Problem, Violation};
+use crate::text::is_identifier;
 use crate::{FuncId, Module};
 
 /// All violations, module first, then functions in order.
@@ -35,12 +36,6 @@ pub(super) fn check(module: &Module) -> Vec<Violation> {
 /// The violation of a program without `main`.
 pub(super) fn check_entry(module: &Module) -> Option<Violation> {
     module.entry().is_none().then(|| of_module(Problem::NoEntry))
-}
-
-/// A letter or `_`, then letters, digits, `_`, `.` and `$`: a bare name in the text form and in MLIR alike.
-pub(super) fn is_identifier(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
 }
 
 fn of_module(problem: Problem) -> Violation {
