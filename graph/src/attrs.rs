@@ -1,7 +1,5 @@
 //! Attributes that are open by nature: those of composites and custom calls, and logical axes.
 
-use std::fmt;
-
 /// One attribute value.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Attr {
@@ -31,15 +29,5 @@ impl LogicalAxes {
     /// Axes from names; an empty name or `_` leaves the dimension unnamed.
     pub fn of(names: &[&str]) -> Self {
         Self(names.iter().map(|n| (!n.is_empty() && *n != "_").then(|| n.to_string())).collect())
-    }
-}
-
-impl fmt::Display for LogicalAxes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (i, axis) in self.0.iter().enumerate() {
-            write!(f, "{}{}", if i == 0 { "" } else { ", " }, axis.as_deref().unwrap_or("_"))?;
-        }
-        f.write_str("]")
     }
 }

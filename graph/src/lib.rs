@@ -7,6 +7,7 @@
 
 pub mod attrs;
 pub mod builder;
+mod count;
 pub mod dtype;
 pub mod element;
 pub mod ids;

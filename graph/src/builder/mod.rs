@@ -2,9 +2,7 @@
 
 mod ops;
 
-use std::fmt;
-
-use crate::infer::{self, InferError};
+use crate::infer::{self, InferError, Operands};
 use crate::{
     FuncId, Function, FunctionResult, LogicalAxes, Module, Op, OpId, Operation, Param, ScopeId, Scopes,
     TensorType, Value, ValueDef, ValueId,
@@ -12,6 +10,7 @@ use crate::{
 
 /// An operation that cannot be inserted: what, where in the model, on which operands, and why.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[error("`{op}` at {location}{}: {source}", Operands("on", .operands))]
 pub struct BuildError {
     /// Name of the op.
     pub op: &'static str,
@@ -22,16 +21,6 @@ pub struct BuildError {
     /// What is wrong.
     #[source]
     pub source: InferError,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` at {} on (", self.op, self.location)?;
-        for (i, ty) in self.operands.iter().enumerate() {
-            write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
-        }
-        write!(f, "): {}", self.source)
-    }
 }
 
 /// Builds one function of a module.

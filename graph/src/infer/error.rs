@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{DTypeClass, Role};
+use crate::count::Count;
 use crate::{DType, FuncId, FunctionType, TensorType, ValueId};
 
 /// Why an op does not apply to its operands. Operands and attributes go by the specification's names.
@@ -12,7 +13,7 @@ pub enum InferError {
     #[error("{0} is not a value of this function")]
     UnknownValue(ValueId),
     /// The builder method expects another number of results than the op has.
-    #[error("expected {expected} results, the op has {got}")]
+    #[error("expected {}, the op has {got}", Count(*.expected, "result", "results"))]
     ResultCount {
         /// Results the caller expects.
         expected: usize,
@@ -135,7 +136,11 @@ pub enum InferError {
         expected: usize,
     },
     /// Types that must hold equally many elements do not.
-    #[error("{got} has {} elements, but {expected} has {}", .got.num_elements(), .expected.num_elements())]
+    #[error(
+        "{got} has {}, but {expected} has {}",
+        Count(.got.num_elements(), "element", "elements"),
+        .expected.num_elements()
+    )]
     ElementCount {
         /// Type of the operand.
         got: Box<TensorType>,
@@ -208,7 +213,10 @@ pub enum InferError {
         reason: &'static str,
     },
     /// The dimensions that an attribute accounts for are not all dimensions of the operand.
-    #[error("{parts} name {got} axes together, expected {expected}, the rank of {of}")]
+    #[error(
+        "{parts} name {} together, expected {expected}, the rank of {of}",
+        Count(*.got, "axis", "axes")
+    )]
     AxisCount {
         /// The attributes.
         parts: &'static str,
@@ -248,7 +256,10 @@ pub enum InferError {
         axis: usize,
     },
     /// A window larger than the dimension that it slides over.
-    #[error("`{attribute}` takes {size} elements of axis {axis}, {limit} at most")]
+    #[error(
+        "`{attribute}` takes {} of axis {axis}, {limit} at most",
+        Count(*.size, "element", "elements")
+    )]
     WindowSize {
         /// Attribute or operand that gives the window.
         attribute: &'static str,
@@ -258,6 +269,20 @@ pub enum InferError {
         size: usize,
         /// Largest size it may have.
         limit: usize,
+    },
+    /// A gather's slices of another size than 1 in a dimension that the result lacks: it would have elements
+    /// that no slice has, or lack some.
+    #[error(
+        "`slice_sizes` takes {} of axis {axis}, expected 1: the axis is in `{removed_by}`",
+        Count(*.size, "element", "elements")
+    )]
+    RemovedAxisSize {
+        /// The operand's dimension.
+        axis: usize,
+        /// Size of the slices.
+        size: usize,
+        /// Attribute that removes the dimension.
+        removed_by: &'static str,
     },
     /// Negative padding that takes more than there is.
     #[error(
@@ -288,7 +313,10 @@ pub enum InferError {
         ty: Box<TensorType>,
     },
     /// A random state of a size that the algorithm does not have.
-    #[error("`initial_state` has {got} words, expected {expected} for {algorithm}")]
+    #[error(
+        "`initial_state` has {}, expected {expected} for {algorithm}",
+        Count(*.got, "word", "words")
+    )]
     RngState {
         /// Name of the algorithm.
         algorithm: &'static str,
@@ -316,13 +344,21 @@ impl fmt::Display for OperandCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OperandCount::Exactly(0) => f.write_str("no operands"),
-            OperandCount::Exactly(1) => f.write_str("1 operand"),
-            OperandCount::Exactly(n) => write!(f, "{n} operands"),
-            OperandCount::AtLeast(1) => f.write_str("at least 1 operand"),
-            OperandCount::AtLeast(n) => write!(f, "at least {n} operands"),
+            OperandCount::Exactly(n) => Count(*n, "operand", "operands").fmt(f),
+            OperandCount::AtLeast(n) => write!(f, "at least {}", Count(*n, "operand", "operands")),
             OperandCount::Pairs => f.write_str("an even number of operands, at least 2"),
             OperandCount::PairsAndOne => f.write_str("an odd number of operands, at least 3"),
         }
+    }
+}
+
+/// The operands of an op after a preposition, as ` on (f32[], f32[2])`; nothing if there are none.
+pub(crate) struct Operands<'a>(pub(crate) &'static str, pub(crate) &'a [TensorType]);
+
+impl fmt::Display for Operands<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Operands(preposition, types) = self;
+        if types.is_empty() { Ok(()) } else { write!(f, " {preposition} {}", TypeList(types)) }
     }
 }
 

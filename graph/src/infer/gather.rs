@@ -51,10 +51,17 @@ pub(super) fn gather(
     check::length("slice_sizes", slice_sizes.len(), operand.rank(), "one for each axis of `operand`")?;
     let mut offset_sizes = Vec::with_capacity(offset_dims.len());
     for (axis, (&size, &limit)) in slice_sizes.iter().zip(&operand.dims).enumerate() {
-        let removed = collapsed_slice_dims.contains(&axis) || operand_batching_dims.contains(&axis);
-        check::window("slice_sizes", axis, size, if removed { limit.min(1) } else { limit })?;
-        if !removed {
+        check::window("slice_sizes", axis, size, limit)?;
+        let removed_by = if collapsed_slice_dims.contains(&axis) {
+            "collapsed_slice_dims"
+        } else if operand_batching_dims.contains(&axis) {
+            "operand_batching_dims"
+        } else {
             offset_sizes.push(size);
+            continue;
+        };
+        if size != 1 {
+            return Err(InferError::RemovedAxisSize { axis, size, removed_by });
         }
     }
     Ok(operand.with_dims(combine(result_rank, offset_dims, &offset_sizes, &batch_sizes)))
@@ -183,7 +190,7 @@ mod tests {
         let reject = |dims: GatherDims, message: &str| rejects(&op(&dims, &[1, 8]), operands, message);
         reject(
             GatherDims { collapsed_slice_dims: vec![], ..rows() },
-            "`offset_dims`, `collapsed_slice_dims` and `operand_batching_dims` name 1 axes together, \
+            "`offset_dims`, `collapsed_slice_dims` and `operand_batching_dims` name 1 axis together, \
              expected 2, the rank of `operand`",
         );
         reject(
@@ -214,7 +221,26 @@ mod tests {
     fn slices_fit_the_operand() {
         let operands = "f32[100,8] s32[2,5]";
         rejects(&op(&rows(), &[1, 9]), operands, "`slice_sizes` takes 9 elements of axis 1, 8 at most");
-        rejects(&op(&rows(), &[2, 8]), operands, "`slice_sizes` takes 2 elements of axis 0, 1 at most");
+        rejects(
+            &op(&rows(), &[2, 8]),
+            operands,
+            "`slice_sizes` takes 2 elements of axis 0, expected 1: the axis is in `collapsed_slice_dims`",
+        );
+        rejects(
+            &op(&rows(), &[0, 8]),
+            operands,
+            "`slice_sizes` takes 0 elements of axis 0, expected 1: the axis is in `collapsed_slice_dims`",
+        );
+        rejects(
+            &op(&rows(), &[1, 8]),
+            "f32[0,8] s32[2,5]",
+            "`slice_sizes` takes 1 element of axis 0, 0 at most",
+        );
+        rejects(
+            &op(&batched(), &[0, 1]),
+            "f32[4,9] s32[4,7,1]",
+            "`slice_sizes` takes 0 elements of axis 0, expected 1: the axis is in `operand_batching_dims`",
+        );
         rejects(
             &op(&rows(), &[1]),
             operands,

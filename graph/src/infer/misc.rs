@@ -19,9 +19,9 @@ pub(super) fn rng_bit_generator(
     check::rank(Role::InitialState, state, 1)?;
     let words = state.num_elements();
     let (accepted, expected) = match algorithm {
-        RngAlgorithm::Default => (true, "any number"),
         RngAlgorithm::ThreeFry => (words == 2, "2"),
-        RngAlgorithm::Philox => (words == 2 || words == 3, "2 or 3"),
+        // Which algorithm the target chooses is not known here; on CPU and GPU it is Philox.
+        RngAlgorithm::Philox | RngAlgorithm::Default => (words == 2 || words == 3, "2 or 3"),
     };
     if !accepted {
         return Err(InferError::RngState { algorithm: algorithm.name(), got: words, expected });
@@ -57,7 +57,12 @@ mod tests {
         let rng = |algorithm, result| Op::RngBitGenerator { algorithm, result: ty(result) };
         accepts(&rng(RngAlgorithm::ThreeFry, "u32[4,2]"), "u64[2]", "u64[2] u32[4,2]");
         accepts(&rng(RngAlgorithm::Philox, "s8[4]"), "u64[3]", "u64[3] s8[4]");
-        accepts(&rng(RngAlgorithm::Default, "u64[]"), "u64[7]", "u64[7] u64[]");
+        accepts(&rng(RngAlgorithm::Default, "u64[]"), "u64[3]", "u64[3] u64[]");
+        rejects(
+            &rng(RngAlgorithm::Default, "u64[]"),
+            "u64[7]",
+            "`initial_state` has 7 words, expected 2 or 3 for DEFAULT",
+        );
         rejects(
             &rng(RngAlgorithm::ThreeFry, "u32[4]"),
             "u64[3]",

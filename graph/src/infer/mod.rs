@@ -5,6 +5,8 @@
 //! - no implicit promotion: bodies of `reduce` and `scatter` work in the element type of their inputs;
 //! - `if` and `case` pass arguments to their branches, which capture nothing;
 //! - `bitcast_convert` has no `pred`, whose width compilers disagree about;
+//! - dimensions that `gather` removes have slice size 1, not 0;
+//! - `rng_bit_generator` with the target's choice of algorithm takes the states that Philox takes;
 //! - every result fits an address space, counted in bytes of host memory.
 
 mod callee;
@@ -30,7 +32,7 @@ pub use error::{InferError, OperandCount};
 pub use role::Role;
 
 pub(crate) use check::fits_memory;
-pub(crate) use error::TypeList;
+pub(crate) use error::{Operands, TypeList};
 
 use crate::{Op, TensorType};
 

@@ -1,6 +1,7 @@
 //! Why a function cannot be evaluated.
 
 use super::tensor::TensorError;
+use crate::count::Count;
 use crate::{DType, FuncId, TensorType, ValueId};
 
 /// A failed evaluation: which op, where in the model, and why.
@@ -35,7 +36,7 @@ pub enum Fault {
     #[error("{0} is not defined before its use")]
     UnknownValue(ValueId),
     /// Too few or too many operands or arguments.
-    #[error("takes {expected} operands, got {got}")]
+    #[error("takes {}, got {got}", Count(*.expected, "operand", "operands"))]
     OperandCount {
         /// Operands that the op or function takes.
         expected: usize,
@@ -53,7 +54,7 @@ pub enum Fault {
         got: TensorType,
     },
     /// The function declares another number of results than the op has.
-    #[error("gives {computed} results, the function declares {declared}")]
+    #[error("gives {}, the function declares {declared}", Count(*.computed, "result", "results"))]
     ResultCount {
         /// Results in the function.
         declared: usize,

@@ -1,7 +1,8 @@
 //! Evaluation of one function: arguments in, ops in order, results out.
 
 use super::body::Body;
-use super::error::{EvalError, Fault, ensure};
+use super::error::{EvalError, Fault};
+use super::index::one_per_dimension;
 use super::tensor::Tensor;
 use super::{
     Interpreter, Limits, bits, control, dot, dynamic, elementwise, gather, reduce, rng, scatter, sort,
@@ -191,8 +192,7 @@ impl<'a> Frame<'a> {
             Op::OptimizationBarrier => Ok(operands.to_vec()),
             Op::ShardingConstraint { axes } => {
                 let [operand] = exactly(operands)?;
-                let labelled = axes.0.len() == operand.rank();
-                ensure(labelled, || format!("labels {axes} on {}", operand.ty()))?;
+                one_per_dimension("logical axes", axes.0.len(), operand.rank())?;
                 Ok(one(operand.clone()))
             }
         }

@@ -6,6 +6,7 @@ use super::element;
 use super::parser::Parser;
 use super::printer::Printer;
 use super::{ParseError, lexer::Kind};
+use crate::count::Count;
 use crate::{DType, Literal, TensorType};
 
 /// Ranks above this are written as one flat list, so that nesting is bounded.
@@ -77,7 +78,7 @@ pub(super) fn parse(p: &mut Parser<'_>, ty: TensorType) -> Result<Literal, Parse
     }
     let width = ty.dtype.byte_width();
     let (expected, got) = (ty.num_elements(), bytes.len() / width);
-    let message = format!("{ty} has {expected} elements, not {got}");
+    let message = format!("{ty} has {}, not {got}", Count(expected, "element", "elements"));
     Literal::from_bytes(ty, &bytes).map_err(|_| p.error(start, message))
 }
 
@@ -93,7 +94,7 @@ fn parse_rows(
     if rows == size {
         Ok(())
     } else {
-        Err(p.error(start, format!("expected {size} entries here, got {rows}")))
+        Err(p.error(start, format!("expected {} here, got {rows}", Count(size, "entry", "entries"))))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::infer::{InferError, TypeList};
+use crate::count::Count;
+use crate::infer::{InferError, Operands, TypeList};
 use crate::{FuncId, TensorType, ValueDef, ValueId};
 
 /// What is wrong, without where. [`Problem::rule`] gives the number of the rule in [`crate::verify`].
@@ -27,7 +28,7 @@ pub enum Problem {
         callee: String,
     },
     /// An op refers to a function that the module lacks.
-    #[error("refers to function {}, but the module has {functions} functions", .callee.index())]
+    #[error("refers to function {}, but the module has {}", .callee.index(), Count(*.functions, "function", "functions"))]
     UnknownCallee {
         /// The function referred to.
         callee: FuncId,
@@ -99,7 +100,7 @@ pub enum Problem {
         value: ValueId,
     },
     /// An op that does not apply to its operands.
-    #[error("does not apply to {}: {source}", TypeList(.operands))]
+    #[error("does not apply{}: {source}", Operands("to", .operands))]
     Inference {
         /// Types of the operands.
         operands: Vec<TensorType>,
@@ -107,7 +108,7 @@ pub enum Problem {
         source: InferError,
     },
     /// Another number of results than inference gives.
-    #[error("has {got} results, expected {}", TypeList(.expected))]
+    #[error("has {}, expected {}", Count(*.got, "result", "results"), TypeList(.expected))]
     ResultCount {
         /// Results that the operation has.
         got: usize,
@@ -135,7 +136,10 @@ pub enum Problem {
         values: usize,
     },
     /// A parameter is donated to a result that the function does not have.
-    #[error("parameter {param} is donated to result {result}, but there are {results} results")]
+    #[error(
+        "parameter {param} is donated to result {result}, but the function has {}",
+        Count(*.results, "result", "results")
+    )]
     DonationOutOfRange {
         /// Which parameter.
         param: usize,
@@ -169,7 +173,7 @@ pub enum Problem {
         result: usize,
     },
     /// A parameter's logical axes do not match its dimensions.
-    #[error("parameter {index} of type {ty} has {axes} logical axes, expected {}, one for each dimension", .ty.rank())]
+    #[error("parameter {index} of type {ty} has {}, expected {}, one for each dimension", Count(*.axes, "logical axis", "logical axes"), .ty.rank())]
     ParamAxes {
         /// Which parameter.
         index: usize,
@@ -179,7 +183,7 @@ pub enum Problem {
         axes: usize,
     },
     /// A function result's logical axes do not match its dimensions.
-    #[error("result {index} of type {ty} has {axes} logical axes, expected {}, one for each dimension", .ty.rank())]
+    #[error("result {index} of type {ty} has {}, expected {}, one for each dimension", Count(*.axes, "logical axis", "logical axes"), .ty.rank())]
     ResultAxes {
         /// Which result of the function.
         index: usize,
