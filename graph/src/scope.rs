@@ -33,6 +33,14 @@ impl Scopes {
         self.paths.get(id.index()).map_or("", String::as_str)
     }
 
+    /// A place in a module as errors tell it: `main: layers.7.self_attn`, or `main` at the root.
+    pub(crate) fn location(&self, function: &str, scope: ScopeId) -> String {
+        match self.path(scope) {
+            "" => function.to_string(),
+            path => format!("{function}: {path}"),
+        }
+    }
+
     /// The id of the path `parent.name` (or `name` at the root), added if new.
     pub fn child(&mut self, parent: ScopeId, name: &str) -> ScopeId {
         let path = match self.path(parent) {

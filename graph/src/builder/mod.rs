@@ -190,9 +190,7 @@ impl<'m> FunctionBuilder<'m> {
 
     /// An error at the current model path.
     fn error(&self, op: &'static str, operands: Vec<TensorType>, source: InferError) -> BuildError {
-        let path = self.module.scopes.path(self.scope);
-        let separator = if path.is_empty() { "" } else { ": " };
-        let location = format!("{}{separator}{path}", self.function.name);
+        let location = self.module.scopes.location(&self.function.name, self.scope);
         BuildError { op, location, operands, source }
     }
 }

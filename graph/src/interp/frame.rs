@@ -58,10 +58,8 @@ impl<'a> Frame<'a> {
             .map_err(|fault| EvalError::new("the parameters", function.name.as_str(), fault))?;
         for (index, operation) in function.ops.iter().enumerate() {
             self.step(function, operation, &mut values).map_err(|fault| {
-                let path = module.scopes.path(operation.scope);
-                let separator = if path.is_empty() { "" } else { ": " };
                 let what = format!("`{}` ({})", operation.op.name(), OpId::new(index));
-                EvalError::new(what, format!("{}{separator}{path}", function.name), fault)
+                EvalError::new(what, module.scopes.location(&function.name, operation.scope), fault)
             })?;
         }
         let results = function.results.iter().map(|result| values.get(result.value));
