@@ -120,27 +120,21 @@ impl<'a> Emitter<'a> {
 
 impl Frame<'_> {
     fn define(&mut self, id: ValueId, value: Value) -> Result<(), LowerError> {
-        let slot = self.values.get_mut(id.index()).ok_or_else(|| self.function.unknown(id))?;
+        let slot = self.values.get_mut(id.index()).ok_or_else(|| undefined(self.function, id))?;
         *slot = Some(value);
         Ok(())
     }
 
     fn value(&self, id: ValueId) -> Result<Value, LowerError> {
-        self.values.get(id.index()).cloned().flatten().ok_or_else(|| self.function.unknown(id))
+        self.values.get(id.index()).cloned().flatten().ok_or_else(|| undefined(self.function, id))
     }
 
     fn ty(&self, id: ValueId) -> Result<TensorType, LowerError> {
-        self.function.value_type(id).cloned().ok_or_else(|| self.function.unknown(id))
+        self.function.value_type(id).cloned().ok_or_else(|| undefined(self.function, id))
     }
 }
 
 /// The error for a value that its function does not define before its use.
-trait UnknownValue {
-    fn unknown(&self, id: ValueId) -> LowerError;
-}
-
-impl UnknownValue for Function {
-    fn unknown(&self, id: ValueId) -> LowerError {
-        LowerError::Unverified(format!("{id} is used in `{}` but not defined before", self.name))
-    }
+fn undefined(function: &Function, id: ValueId) -> LowerError {
+    LowerError::Unverified(format!("{id} is used in `{}` but not defined before", function.name))
 }
