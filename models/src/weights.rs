@@ -77,6 +77,12 @@ impl WeightRole {
         }
     }
 
+    /// The name of the module that the weight belongs to within its parent, such as `q_proj`.
+    pub(crate) fn leaf(self) -> &'static str {
+        let module = self.module();
+        module.rsplit_once('.').map_or(module, |(_, leaf)| leaf)
+    }
+
     fn dims(self, config: &GemmaConfig) -> Vec<usize> {
         match self {
             Self::Embedding => vec![config.vocab_size, config.hidden_size],

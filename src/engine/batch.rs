@@ -67,7 +67,7 @@ impl<'e> Batch<'e> {
         let (rows, positions) = (shape.batch, shape.capacity);
         let mut zeros: Vec<u8> = Vec::new();
         for (layer, &kind) in config.layer_kinds.iter().enumerate() {
-            let dims = [shape.batch, config.num_kv_heads, shape.cache_len(kind), config.head_dim];
+            let dims = shape.cache_dims(config, kind);
             // A context may be so long that the cache is larger than memory, which must not abort.
             let len = dims.iter().try_fold(shape.dtype.byte_width(), |len, dim| len.checked_mul(*dim));
             let missing = len.map(|len| (len, zeros.try_reserve_exact(len.saturating_sub(zeros.len()))));

@@ -122,11 +122,6 @@ impl GemmaConfig {
         self.num_kv_heads * self.head_dim
     }
 
-    /// Query heads that share one key head.
-    pub const fn queries_per_kv_head(&self) -> usize {
-        self.num_heads / self.num_kv_heads
-    }
-
     /// Ids that stand for a token. Less than `vocab_size` where the embedding keeps Flax's padding rows, whose
     /// logits mean nothing and must never be sampled.
     pub const fn live_vocab_size(&self) -> usize {

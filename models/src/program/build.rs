@@ -1,18 +1,12 @@
 //! The program of a phase: embedding, decoder layers, logits, and the signature beside them.
 
-use std::collections::HashMap;
-
-use lapidary_graph::{
-    BuildError, DType, FunctionBuilder, FunctionResult, LogicalAxes, Module, TensorType, ValueId, nn,
-};
+use lapidary_graph::{BuildError, DType, FunctionBuilder, FunctionResult, LogicalAxes, Module, ValueId, nn};
 
 use super::decoder_layer::{DecoderLayer, StepContext};
-use super::{
-    Input, Output, ParamRole, ParamSpec, Phase, ProgramError, ProgramShape, ResultRole, ResultSpec,
-    Signature, StateKind,
-};
+use super::params::{Params, cache_axes};
+use super::{Input, Output, Phase, ProgramError, ProgramShape, ResultRole, ResultSpec, Signature, StateKind};
 use crate::config::GemmaConfig;
-use crate::weights::{WeightRole, weight_specs};
+use crate::weights::WeightRole;
 
 /// A graph and what its parameters and results are.
 #[derive(Clone, Debug)]
@@ -54,7 +48,7 @@ fn build_main(
     let results = results.entries.into_iter().map(|entry| entry.typed(&b)).collect::<Result<Vec<_>, _>>()?;
     let (results, returned) = results.into_iter().unzip();
     b.finish_with(returned);
-    Ok(Signature { params: params.specs, results })
+    Ok(Signature { params: params.into_specs(), results })
 }
 
 fn forward(
@@ -135,97 +129,6 @@ fn logits(
     Ok(logits)
 }
 
-/// The entry function's parameters and where to find them.
-pub(super) struct Params {
-    specs: Vec<ParamSpec>,
-    values: Vec<ValueId>,
-    weights: HashMap<(WeightRole, Option<usize>), usize>,
-    inputs: HashMap<Input, usize>,
-    states: HashMap<(usize, StateKind), usize>,
-}
-
-impl Params {
-    /// Declares inputs, then the KV cache, then the weights in the order that a forward pass meets them.
-    fn declare(b: &mut FunctionBuilder<'_>, config: &GemmaConfig, shape: &ProgramShape) -> Self {
-        let mut params = Self {
-            specs: Vec::new(),
-            values: Vec::new(),
-            weights: HashMap::new(),
-            inputs: HashMap::new(),
-            states: HashMap::new(),
-        };
-        let per_row = TensorType::new(DType::S32, [shape.batch]);
-        let per_token = TensorType::new(DType::S32, [shape.batch, shape.tokens]);
-        params.add_input(b, Input::Tokens, "tokens", &per_token);
-        params.add_input(b, Input::Start, "start", &per_row);
-        params.add_input(b, Input::Count, "count", &per_row);
-        if matches!(shape.phase, Phase::Score { .. }) {
-            params.add_input(b, Input::Targets, "targets", &per_token);
-        }
-        for (layer, &kind) in config.layer_kinds.iter().enumerate() {
-            let dims = [shape.batch, config.num_kv_heads, shape.cache_len(kind), config.head_dim];
-            for kind in StateKind::ALL {
-                let name = format!("cache.{layer}.{}", kind.name());
-                let (role, ty) = (ParamRole::State { layer, kind }, TensorType::new(shape.dtype, dims));
-                let index = params.add(b, name, role, ty, cache_axes());
-                params.states.insert((layer, kind), index);
-            }
-        }
-        for spec in weight_specs(config) {
-            let (key, axes) = ((spec.role, spec.layer), weight_axes(spec.role));
-            let ty = TensorType::new(shape.dtype, spec.dims.clone());
-            let index = params.add(b, spec.name.clone(), ParamRole::Weight(spec), ty, axes);
-            params.weights.insert(key, index);
-        }
-        params
-    }
-
-    fn add_input(&mut self, b: &mut FunctionBuilder<'_>, input: Input, name: &str, ty: &TensorType) {
-        let axes = LogicalAxes::of(if ty.rank() == 1 { &["batch"] } else { &["batch", "seq"] });
-        let index = self.add(b, name.to_string(), ParamRole::Input(input), ty.clone(), axes);
-        self.inputs.insert(input, index);
-    }
-
-    fn add(
-        &mut self,
-        b: &mut FunctionBuilder<'_>,
-        name: String,
-        role: ParamRole,
-        ty: TensorType,
-        axes: LogicalAxes,
-    ) -> usize {
-        self.values.push(b.labelled_param(&name, ty.clone(), Some(axes.clone())));
-        self.specs.push(ParamSpec { name, role, ty, axes, donated_to: None });
-        self.specs.len() - 1
-    }
-
-    fn donate(&mut self, b: &mut FunctionBuilder<'_>, layer: usize, kind: StateKind, result: usize) {
-        if let Some(&param) = self.states.get(&(layer, kind)) {
-            b.donate(param, result);
-            if let Some(spec) = self.specs.get_mut(param) {
-                spec.donated_to = Some(result);
-            }
-        }
-    }
-
-    pub(super) fn weight(&self, role: WeightRole, layer: Option<usize>) -> ValueId {
-        self.value(self.weights.get(&(role, layer)))
-    }
-
-    pub(super) fn state(&self, layer: usize, kind: StateKind) -> ValueId {
-        self.value(self.states.get(&(layer, kind)))
-    }
-
-    fn input(&self, input: Input) -> ValueId {
-        self.value(self.inputs.get(&input))
-    }
-
-    /// An id outside the function for a parameter that was not declared: the builder reports its first use.
-    fn value(&self, index: Option<&usize>) -> ValueId {
-        index.and_then(|&i| self.values.get(i)).copied().unwrap_or(ValueId::new(usize::MAX))
-    }
-}
-
 /// The entry function's results in the making.
 #[derive(Default)]
 struct Results {
@@ -263,25 +166,4 @@ impl ResultEntry {
         let returned = FunctionResult { value, name: name.clone(), axes: Some(axes.clone()) };
         Ok((ResultSpec { name, role, ty, axes }, returned))
     }
-}
-
-fn cache_axes() -> LogicalAxes {
-    LogicalAxes::of(&["batch", "kv_heads", "cache", "head_dim"])
-}
-
-/// Logical axes of a weight. Fused `heads * head_dim` dimensions carry the axis of the heads.
-fn weight_axes(role: WeightRole) -> LogicalAxes {
-    LogicalAxes::of(match role {
-        WeightRole::Embedding => &["vocab", "embed"],
-        WeightRole::FinalNorm
-        | WeightRole::InputNorm
-        | WeightRole::PostAttentionNorm
-        | WeightRole::PreFeedforwardNorm
-        | WeightRole::PostFeedforwardNorm => &["embed"],
-        WeightRole::Query => &["heads", "embed"],
-        WeightRole::Key | WeightRole::Value => &["kv_heads", "embed"],
-        WeightRole::AttentionOutput => &["embed", "heads"],
-        WeightRole::Gate | WeightRole::Up => &["ffn", "embed"],
-        WeightRole::Down => &["embed", "ffn"],
-    })
 }

@@ -6,7 +6,7 @@ use lapidary_graph::nn::{self, Attention, AttentionMask, CacheWrite, KeyValues, 
 use lapidary_graph::op::Comparison;
 use lapidary_graph::{BuildError, DType, FunctionBuilder, LogicalAxes, TensorType, ValueId};
 
-use super::build::Params;
+use super::params::Params;
 use super::{ProgramShape, StateKind};
 use crate::config::{Architecture, AttentionKind, GemmaConfig};
 use crate::weights::WeightRole;
@@ -91,23 +91,22 @@ impl DecoderLayer<'_> {
         b: &mut FunctionBuilder<'_>,
         hidden: ValueId,
     ) -> Result<(ValueId, ValueId, ValueId), BuildError> {
-        let normed = self.norm(b, WeightRole::InputNorm, "input_layernorm", hidden)?;
+        let normed = self.norm(b, WeightRole::InputNorm, hidden)?;
         let (mut attended, keys, values) = b.scoped("self_attn", |b| self.self_attention(b, normed))?;
         // `post_attention_layernorm` norms the branch in Gemma 2, but the feed-forward's input in Gemma 1.
         let feedforward_norm = match self.config.architecture {
-            Architecture::Gemma1 => (WeightRole::PostAttentionNorm, "post_attention_layernorm"),
+            Architecture::Gemma1 => WeightRole::PostAttentionNorm,
             Architecture::Gemma2 => {
-                let role = WeightRole::PostAttentionNorm;
-                attended = self.norm(b, role, "post_attention_layernorm", attended)?;
-                (WeightRole::PreFeedforwardNorm, "pre_feedforward_layernorm")
+                attended = self.norm(b, WeightRole::PostAttentionNorm, attended)?;
+                WeightRole::PreFeedforwardNorm
             }
         };
         let hidden = self.add_residual(b, hidden, attended)?;
 
-        let normed = self.norm(b, feedforward_norm.0, feedforward_norm.1, hidden)?;
+        let normed = self.norm(b, feedforward_norm, hidden)?;
         let mut fed = b.scoped("mlp", |b| self.feedforward(b, normed))?;
         if self.config.architecture == Architecture::Gemma2 {
-            fed = self.norm(b, WeightRole::PostFeedforwardNorm, "post_feedforward_layernorm", fed)?;
+            fed = self.norm(b, WeightRole::PostFeedforwardNorm, fed)?;
         }
         Ok((self.add_residual(b, hidden, fed)?, keys, values))
     }
@@ -118,9 +117,9 @@ impl DecoderLayer<'_> {
         x: ValueId,
     ) -> Result<(ValueId, ValueId, ValueId), BuildError> {
         let config = self.config;
-        let query = self.heads(b, WeightRole::Query, "q_proj", x, config.num_heads, "heads")?;
-        let key = self.heads(b, WeightRole::Key, "k_proj", x, config.num_kv_heads, "kv_heads")?;
-        let value = self.heads(b, WeightRole::Value, "v_proj", x, config.num_kv_heads, "kv_heads")?;
+        let query = self.heads(b, WeightRole::Query, x, config.num_heads, "heads")?;
+        let key = self.heads(b, WeightRole::Key, x, config.num_kv_heads, "kv_heads")?;
+        let value = self.heads(b, WeightRole::Value, x, config.num_kv_heads, "kv_heads")?;
         let query = b.scoped("rope", |b| nn::rope(b, query, self.context.rope))?;
         let key = b.scoped("rope", |b| nn::rope(b, key, self.context.rope))?;
 
@@ -135,7 +134,7 @@ impl DecoderLayer<'_> {
         };
         let mixed = b.scoped("attention", |b| nn::attention(b, &layer, query, self.context.positions, kv))?;
         let flat = b.reshape(mixed, &[self.shape.batch, self.shape.tokens, config.query_size()])?;
-        let output = self.project(b, WeightRole::AttentionOutput, "o_proj", flat)?;
+        let output = self.project(b, WeightRole::AttentionOutput, flat)?;
         Ok((output, keys, values))
     }
 
@@ -168,11 +167,11 @@ impl DecoderLayer<'_> {
     }
 
     fn feedforward(&self, b: &mut FunctionBuilder<'_>, x: ValueId) -> Built {
-        let gate = self.project(b, WeightRole::Gate, "gate_proj", x)?;
-        let up = self.project(b, WeightRole::Up, "up_proj", x)?;
+        let gate = self.project(b, WeightRole::Gate, x)?;
+        let up = self.project(b, WeightRole::Up, x)?;
         let gated = b.scoped("geglu", |b| nn::geglu(b, gate, up))?;
         let gated = b.sharding_constraint(gated, LogicalAxes::of(&["batch", "seq", "ffn"]))?;
-        self.project(b, WeightRole::Down, "down_proj", gated)
+        self.project(b, WeightRole::Down, gated)
     }
 
     /// A projection of `x` split into heads: `[batch, tokens, heads, head_dim]`.
@@ -180,25 +179,24 @@ impl DecoderLayer<'_> {
         &self,
         b: &mut FunctionBuilder<'_>,
         role: WeightRole,
-        name: &str,
         x: ValueId,
         heads: usize,
         axis: &str,
     ) -> Built {
-        let projected = self.project(b, role, name, x)?;
+        let projected = self.project(b, role, x)?;
         let dims = [self.shape.batch, self.shape.tokens, heads, self.config.head_dim];
         let split = b.reshape(projected, &dims)?;
         b.sharding_constraint(split, LogicalAxes::of(&["batch", "seq", axis, "head_dim"]))
     }
 
-    fn project(&self, b: &mut FunctionBuilder<'_>, role: WeightRole, name: &str, x: ValueId) -> Built {
+    fn project(&self, b: &mut FunctionBuilder<'_>, role: WeightRole, x: ValueId) -> Built {
         let weight = self.params.weight(role, Some(self.index));
-        b.scoped(name, |b| nn::linear(b, x, weight, self.shape.dtype))
+        b.scoped(role.leaf(), |b| nn::linear(b, x, weight, self.shape.dtype))
     }
 
-    fn norm(&self, b: &mut FunctionBuilder<'_>, role: WeightRole, name: &str, x: ValueId) -> Built {
+    fn norm(&self, b: &mut FunctionBuilder<'_>, role: WeightRole, x: ValueId) -> Built {
         let weight = self.params.weight(role, Some(self.index));
-        b.scoped(name, |b| nn::rms_norm(b, x, weight, self.config.rms_norm_eps))
+        b.scoped(role.leaf(), |b| nn::rms_norm(b, x, weight, self.config.rms_norm_eps))
     }
 
     fn add_residual(&self, b: &mut FunctionBuilder<'_>, residual: ValueId, branch: ValueId) -> Built {

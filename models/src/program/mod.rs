@@ -2,6 +2,7 @@
 
 mod build;
 mod decoder_layer;
+mod params;
 mod shape;
 mod signature;
 

@@ -86,6 +86,11 @@ impl ProgramShape {
         }
     }
 
+    /// Shape of the keys (or values) of a layer: `[batch, kv_heads, slots, head_dim]`.
+    pub fn cache_dims(&self, config: &GemmaConfig, kind: AttentionKind) -> [usize; 4] {
+        [self.batch, config.num_kv_heads, self.cache_len(kind), config.head_dim]
+    }
+
     /// Bytes of the whole KV cache for this many rows; `usize::MAX` if they are more.
     pub fn cache_bytes(&self, config: &GemmaConfig) -> usize {
         let slots: usize = config.layer_kinds.iter().map(|&kind| self.cache_len(kind)).sum();
