@@ -80,7 +80,9 @@ pub struct Sampler {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     token: u32,
-    /// Logit over temperature, then (unnormalised) probability.
+    /// Logit minus the greatest one. It decides the order: rounded weights tie where temperature is high.
+    distance: f32,
+    /// Unnormalised probability.
     weight: f32,
 }
 
@@ -132,16 +134,17 @@ impl Sampler {
         let inverse = self.options.temperature.recip();
         self.candidates.clear();
         self.candidates.extend(logits.iter().zip(0u32..).map(|(&logit, token)| {
-            // Infinite logits make the difference NaN where it means certainty.
-            let distance = if logit == max { 0.0 } else { (logit - max) * inverse };
-            Candidate { token, weight: distance.exp() }
+            // Infinite logits or a tiny temperature would make NaN of what is certain.
+            let (distance, weight) =
+                if logit == max { (0.0, 1.0) } else { (logit - max, ((logit - max) * inverse).exp()) };
+            Candidate { token, distance, weight }
         }));
     }
 
     /// Applies top-k, top-p and min-p, leaving the candidates most likely first.
     fn keep_likely(&mut self) {
         let Sampling { top_k, top_p, min_p, .. } = self.options;
-        let wanted = if top_k == 0 { usize::MAX } else { top_k };
+        let wanted = if top_k == 0 || top_k >= self.candidates.len() { usize::MAX } else { top_k };
         if wanted == usize::MAX && top_p >= 1.0 && min_p <= 0.0 {
             return;
         }
@@ -158,7 +161,8 @@ impl Sampler {
 
         if top_p < 1.0 {
             // After top-k, top-p is a share of what top-k left.
-            let base: f32 = if top_k == 0 { total } else { self.candidates.iter().map(|c| c.weight).sum() };
+            let base: f32 =
+                if wanted == usize::MAX { total } else { self.candidates.iter().map(|c| c.weight).sum() };
             let mut sum = 0.0;
             let kept = self.candidates.iter().take_while(|c| {
                 let before = sum;
@@ -177,8 +181,9 @@ impl Sampler {
 
     /// Puts the `count` likeliest candidates first, in order; equal ones by token.
     fn sort_first(&mut self, count: usize) {
-        let order =
-            |a: &Candidate, b: &Candidate| b.weight.total_cmp(&a.weight).then_with(|| a.token.cmp(&b.token));
+        let order = |a: &Candidate, b: &Candidate| {
+            b.distance.total_cmp(&a.distance).then_with(|| a.token.cmp(&b.token))
+        };
         if count < self.candidates.len() && count > 0 {
             self.candidates.select_nth_unstable_by(count - 1, order);
         }
@@ -255,6 +260,27 @@ mod tests {
         assert_eq!(support(Sampling { min_p: 0.4, ..sampling() }), [false, true, true, false]);
         // 0.5 / 0.75 of what top-k leaves exceeds 0.6, so one token is enough.
         assert_eq!(support(Sampling { top_k: 2, top_p: 0.6, ..sampling() }), [false, true, false, false]);
+    }
+
+    #[test]
+    fn one_candidate_is_the_greedy_one_however_high_the_temperature() {
+        let options = Sampling { temperature: 1e30, top_k: 1, ..sampling() };
+        assert_eq!(Sampler::new(options).sample(&mut [1.0, 2.0, 3.0, -1.0], &[]), Ok(2));
+        assert_eq!(Sampler::new(options).sample(&mut [-0.0, 0.0, -1.0], &[]), Ok(0));
+    }
+
+    #[test]
+    fn top_k_of_the_whole_vocabulary_changes_nothing() {
+        let logits = [0.3f32, 0.2, 0.9, 0.1, 0.5];
+        let draw = |options: Sampling| {
+            let mut sampler = Sampler::new(options);
+            (0..64).map(|_| sampler.sample(&mut logits.to_vec(), &[]).unwrap()).collect::<Vec<_>>()
+        };
+        for top_k in [logits.len(), usize::MAX] {
+            assert_eq!(draw(Sampling { top_k, ..sampling() }), draw(sampling()));
+            let top_p = 0.7;
+            assert_eq!(draw(Sampling { top_k, top_p, ..sampling() }), draw(Sampling { top_p, ..sampling() }));
+        }
     }
 
     #[test]
