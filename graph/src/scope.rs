@@ -33,14 +33,6 @@ impl Scopes {
         self.paths.get(id.index()).map_or("", String::as_str)
     }
 
-    /// A place in a module as errors tell it: `main: layers.7.self_attn`, or `main` at the root.
-    pub(crate) fn location(&self, function: &str, scope: ScopeId) -> String {
-        match self.path(scope) {
-            "" => function.to_string(),
-            path => format!("{function}: {path}"),
-        }
-    }
-
     /// The id of the path `parent.name` (or `name` at the root), added if new.
     pub fn child(&mut self, parent: ScopeId, name: &str) -> ScopeId {
         let path = match self.path(parent) {
@@ -48,6 +40,15 @@ impl Scopes {
             prefix => format!("{prefix}.{name}"),
         };
         self.intern(&path)
+    }
+}
+
+/// A place in a module as errors tell it, from a function's name and a model path:
+/// `main: layers.7.self_attn`, or `main` at the root.
+pub fn location(function: &str, path: &str) -> String {
+    match path {
+        "" => function.to_string(),
+        path => format!("{function}: {path}"),
     }
 }
 

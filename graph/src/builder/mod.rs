@@ -3,6 +3,7 @@
 mod ops;
 
 use crate::infer::{self, InferError, Operands};
+use crate::scope::location;
 use crate::{
     FuncId, Function, FunctionResult, LogicalAxes, Module, Op, OpId, Operation, Param, ScopeId, Scopes,
     TensorType, Value, ValueDef, ValueId,
@@ -190,7 +191,7 @@ impl<'m> FunctionBuilder<'m> {
 
     /// An error at the current model path.
     fn error(&self, op: &'static str, operands: Vec<TensorType>, source: InferError) -> BuildError {
-        let location = self.module.scopes.location(&self.function.name, self.scope);
+        let location = location(&self.function.name, self.module.scopes.path(self.scope));
         BuildError { op, location, operands, source }
     }
 }

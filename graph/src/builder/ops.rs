@@ -93,7 +93,7 @@ impl FunctionBuilder<'_> {
         self.one(Op::Constant { value }, &[])
     }
 
-    /// A float (or converted) scalar of `dtype` broadcast to `like`'s dimensions.
+    /// A tensor of type `ty` with `value`, rounded to its element type, everywhere.
     pub fn splat(&mut self, value: f64, ty: &TensorType) -> Built {
         let scalar = self.constant(Literal::float(ty.dtype, value))?;
         self.broadcast(scalar, &ty.dims, &[])

@@ -8,6 +8,7 @@ use super::{
     Interpreter, Limits, bits, control, dot, dynamic, elementwise, gather, reduce, rng, scatter, sort,
     structure,
 };
+use crate::scope::location;
 use crate::{FuncId, Function, Op, OpId, Operation, TensorType, ValueId};
 
 /// Calls nested deeper than this are an error. Models nest a handful; the bound keeps the stack.
@@ -59,7 +60,7 @@ impl<'a> Frame<'a> {
         for (index, operation) in function.ops.iter().enumerate() {
             self.step(function, operation, &mut values).map_err(|fault| {
                 let what = format!("`{}` ({})", operation.op.name(), OpId::new(index));
-                EvalError::new(what, module.scopes.location(&function.name, operation.scope), fault)
+                EvalError::new(what, location(&function.name, module.scopes.path(operation.scope)), fault)
             })?;
         }
         let results = function.results.iter().map(|result| values.get(result.value));

@@ -8,6 +8,7 @@ use super::lexer::{Kind, Token};
 use super::ops;
 use super::parser::Parser;
 use super::source_map::{FunctionLines, SourceMap};
+use crate::count::Count;
 use crate::{
     Function, FunctionResult, LogicalAxes, Module, OpId, Operation, Param, Scopes, TensorType, Value,
     ValueDef, ValueId,
@@ -65,7 +66,8 @@ impl<'s> Parser<'s> {
 
         if returned.len() != declared.len() {
             let (expected, got) = (declared.len(), returned.len());
-            let message = format!("the header declares {expected} result(s), but {got} are returned");
+            let message =
+                format!("the header declares {}, `return` has {got}", Count(expected, "result", "results"));
             return Err(self.error(return_token, message));
         }
         for (operation, tokens) in body.function.ops.iter_mut().zip(&body.operands) {

@@ -2,6 +2,7 @@
 
 use lapidary_graph::dtype::DTypeKind;
 use lapidary_graph::op::{BinaryKind, Comparison, RngAlgorithm, UnaryKind};
+use lapidary_graph::scope::location;
 use lapidary_graph::{DType, Literal, LogicalAxes, Op, Operation};
 
 use super::{Emitter, Frame, Signature, Site};
@@ -94,10 +95,7 @@ impl Emitter<'_> {
     fn constant(&mut self, site: &Site<'_>, value: &Literal) -> Result<Vec<Value>, LowerError> {
         let bytes = value.bytes().len();
         if bytes > MAX_CONSTANT_BYTES && value.splat().is_none() {
-            let location = match site.location.path {
-                "" => site.function.to_string(),
-                path => format!("{}: {path}", site.function),
-            };
+            let location = location(site.function, site.location.path);
             let limit = MAX_CONSTANT_BYTES;
             return Err(LowerError::ConstantTooLarge { ty: value.ty().clone(), bytes, limit, location });
         }
