@@ -6,7 +6,7 @@ use lapidary_models::program::{Input, Output, ParamRole, Phase, ProgramShape, Re
 use lapidary_runtime::{Argument, Buffer, ElementType};
 
 use super::compile::CompiledProgram;
-use super::sequences::check_tokens;
+use super::sequences::{check_tokens, longest};
 use super::{Engine, EngineError, dtype};
 
 /// Rows of sequences on one device.
@@ -103,9 +103,9 @@ impl<'e> Batch<'e> {
         self.check(sequences)?;
         let mut logits = vec![Vec::new(); self.rows()];
         let mut rest: Vec<&[u32]> = sequences.to_vec();
-        while let Some(longest) = rest.iter().map(|r| r.len()).max().filter(|&len| len > 0) {
+        while let remaining @ 1.. = longest(&rest) {
             let program =
-                self.engine.program(self.shape(Phase::Prefill, Engine::bucket(longest, self.capacity)))?;
+                self.engine.program(self.shape(Phase::Prefill, Engine::bucket(remaining, self.capacity)))?;
             let chunk = take_chunk(&mut rest, program.shape.tokens);
             let ending = chunk.iter().zip(&rest).map(|(chunk, rest)| !chunk.is_empty() && rest.is_empty());
             let ending: Vec<bool> = ending.collect();

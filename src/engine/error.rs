@@ -2,7 +2,7 @@
 
 use lapidary_graph::DType;
 use lapidary_graph::verify::Violations;
-use lapidary_lower::LowerError;
+use lapidary_lower::{LowerError, Target};
 use lapidary_models::program::{ProgramError, ProgramShape};
 use lapidary_models::tokenizer::TokenizerError;
 
@@ -12,7 +12,7 @@ use super::SamplingError;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// No target table for the device's platform.
-    #[error("no target is described for the platform `{0}`; known: cpu, tpu, cuda")]
+    #[error("no target is described for the platform `{0}`; known: {known}", known = known_platforms())]
     Platform(String),
     /// Weights cannot be held in this type.
     #[error("a model runs in bf16 or f32, not {0}")]
@@ -188,4 +188,8 @@ pub enum EngineError {
     /// Generated ids that do not decode.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+}
+
+fn known_platforms() -> String {
+    Target::ALL.iter().map(|target| target.name).collect::<Vec<_>>().join(", ")
 }

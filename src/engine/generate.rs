@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lapidary_models::program::Phase;
 use lapidary_models::tokenizer::{TextStream, Tokenizer};
 
+use super::sequences::longest;
 use super::{Batch, Engine, EngineError, NonFiniteLogit, Sampler, Sampling, StopMatcher, check_sequences};
 
 /// How to generate.
@@ -203,10 +204,6 @@ impl Engine {
         }
         Ok(next)
     }
-}
-
-fn longest(prompts: &[Vec<u32>]) -> usize {
-    prompts.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 /// Positions that a row needs at most.

@@ -3,6 +3,7 @@
 use lapidary_models::program::{Output, Phase};
 
 use super::batch::{Step, take_chunk};
+use super::sequences::longest;
 use super::{Engine, EngineError, check_sequences};
 
 /// The likelihood of one sequence.
@@ -53,13 +54,12 @@ impl Engine {
         mut on_logits: Option<OnLogits<'_>>,
     ) -> Result<Vec<Score>, EngineError> {
         check_sequences(&self.config, sequences)?;
-        let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
-        let mut batch = self.batch(sequences.len(), longest)?;
+        let mut batch = self.batch(sequences.len(), longest(sequences))?;
         let mut rest: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
         let phase = Phase::Score { logits: on_logits.is_some() };
         let mut nll: Vec<Vec<f32>> = vec![Vec::new(); sequences.len()];
-        while let Some(longest) = rest.iter().map(|r| r.len()).max().filter(|&len| len > 0) {
-            let shape = batch.shape(phase, Engine::bucket(longest, batch.capacity()));
+        while let remaining @ 1.. = longest(&rest) {
+            let shape = batch.shape(phase, Engine::bucket(remaining, batch.capacity()));
             let program = self.program(shape)?;
             let tokens = take_chunk(&mut rest, shape.tokens);
             // What follows each token: one place further on in the whole sequence.

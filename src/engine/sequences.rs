@@ -26,6 +26,11 @@ pub fn check_sequences(config: &GemmaConfig, sequences: &[Vec<u32>]) -> Result<(
     Ok(())
 }
 
+/// Number of tokens in the longest sequence; 0 if there is none.
+pub(super) fn longest<S: AsRef<[u32]>>(sequences: &[S]) -> usize {
+    sequences.iter().map(|sequence| sequence.as_ref().len()).max().unwrap_or(0)
+}
+
 /// Checks that the vocabulary has every token of `sequence`.
 pub(super) fn check_tokens(config: &GemmaConfig, row: usize, sequence: &[u32]) -> Result<(), EngineError> {
     let vocab = config.live_vocab_size();
