@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod convert;
 pub mod dtype;
+mod files;
 mod json;
 pub mod program;
 pub mod progress;

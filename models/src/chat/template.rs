@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::date::strftime_now;
 use super::error::ChatError;
 use super::messages::{Message, Role, turns};
+use crate::files;
 use crate::json::excerpt;
 
 /// Gemma's own format, for models that come without a template: each turn between `<start_of_turn>` and
@@ -38,11 +39,11 @@ impl ChatTemplate {
     /// # Errors
     /// [`ChatError`] when a file is there but cannot be used.
     pub fn open(directory: &Path) -> Result<Self, ChatError> {
-        let path = directory.join("chat_template.jinja");
+        let path = directory.join(files::CHAT_TEMPLATE);
         if let Some(source) = read_if_there(&path)? {
             return Self::parse(&path, source);
         }
-        let path = directory.join("tokenizer_config.json");
+        let path = directory.join(files::TOKENIZER_CONFIG);
         if let Some(json) = read_if_there(&path)?
             && let Some(source) = template_in(&json)
                 .map_err(|problem| ChatError::TokenizerConfig { path: path.clone(), problem })?

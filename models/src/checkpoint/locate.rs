@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::files;
+
 /// Why a model was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
@@ -118,7 +120,7 @@ fn repository_folder(model: &str) -> Option<String> {
 }
 
 fn resolve(directory: &Path) -> Result<PathBuf, LocateError> {
-    if directory.join("config.json").exists() {
+    if directory.join(files::CONFIG).exists() {
         return Ok(directory.to_owned());
     }
     if directory.join("snapshots").is_dir() {

@@ -10,10 +10,9 @@ use super::source::Source;
 use super::tensor::TensorView;
 use super::{Checkpoint, header, index};
 use crate::config::GemmaConfig;
+use crate::files;
 use crate::weights::{WeightRole, WeightSpec, weight_specs};
 
-const SINGLE_FILE: &str = "model.safetensors";
-const INDEX_FILE: &str = "model.safetensors.index.json";
 const LM_HEAD: &str = "lm_head.weight";
 
 impl Checkpoint {
@@ -52,8 +51,8 @@ enum WeightFiles {
 
 /// The single file wins over an index, as in transformers; a lone safetensors file of another name will do.
 fn weight_files(directory: &Path) -> Result<WeightFiles, CheckpointError> {
-    let single = directory.join(SINGLE_FILE);
-    let index = directory.join(INDEX_FILE);
+    let single = directory.join(files::WEIGHTS);
+    let index = directory.join(files::WEIGHTS_INDEX);
     // A dangling link (a hub cache whose blob was deleted) is there, and shall fail by its name.
     if single.symlink_metadata().is_ok() {
         return Ok(WeightFiles::Single(single));

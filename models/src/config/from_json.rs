@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Architecture, AttentionKind, ConfigError, GemmaConfig, GenerationConfig, alternating_layers};
 use crate::dtype::StoredDtype;
+use crate::files;
 use crate::json::{FieldTypeError, Fields, excerpt, type_name};
 
 /// The tanh approximation of GELU, by the names it goes under.
@@ -18,7 +19,7 @@ impl GemmaConfig {
     /// # Errors
     /// [`ConfigError::NoConfig`], [`ConfigError::Read`] or [`ConfigError::File`], with the path.
     pub fn open(directory: &Path) -> Result<Self, ConfigError> {
-        let path = directory.join("config.json");
+        let path = directory.join(files::CONFIG);
         let text = std::fs::read(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => ConfigError::NoConfig { directory: directory.to_owned() },
             _ => ConfigError::Read { path: path.clone(), source },
@@ -26,7 +27,7 @@ impl GemmaConfig {
         let mut config =
             Self::from_json(&text).map_err(|source| ConfigError::File { path, source: Box::new(source) })?;
 
-        let path = directory.join("generation_config.json");
+        let path = directory.join(files::GENERATION_CONFIG);
         if let Some(generation) = GenerationConfig::open(&path)? {
             config.merge(&generation);
             config.validate().map_err(|source| ConfigError::File { path, source: Box::new(source) })?;

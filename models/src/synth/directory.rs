@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::SynthError;
+use crate::files;
 
 /// What is being written, in a hidden sibling of its destination until [`OutputDirectory::commit`]; dropped
 /// before that, it is removed. (A killed process leaves the sibling behind, named `.NAME.partial-PID-N`.)
@@ -103,11 +104,11 @@ fn check_destination(destination: &Path, replace: bool) -> Result<(), SynthError
 /// Whether replacing a model may delete a file of this name.
 fn is_model_file(name: &str) -> bool {
     const OTHERS: [&str; 5] = [
-        "config.json",
-        "generation_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "model.safetensors.index.json",
+        files::CONFIG,
+        files::GENERATION_CONFIG,
+        files::TOKENIZER,
+        files::TOKENIZER_CONFIG,
+        files::WEIGHTS_INDEX,
     ];
     OTHERS.contains(&name) || name.ends_with(".safetensors")
 }

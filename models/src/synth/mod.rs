@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{ConfigError, GemmaConfig};
 use crate::dtype::StoredDtype;
+use crate::files;
 use crate::progress::{Cancelled, Meter, OnProgress};
 use crate::tokenizer::{Tokenizer, TokenizerError, builtin_tokenizer_config_json, builtin_tokenizer_json};
 use directory::OutputDirectory;
@@ -106,28 +107,28 @@ pub fn synth(
         std::fs::write(&path, text).map_err(|source| SynthError::Write { path, source })
     };
 
-    write("config.json", &config.to_json())?;
-    write("generation_config.json", &config.to_generation_json())?;
+    write(files::CONFIG, &config.to_json())?;
+    write(files::GENERATION_CONFIG, &config.to_generation_json())?;
     let has_tokenizer = match builtin_tokenizer_json(config.vocab_size) {
         None => false,
         Some(tokenizer) => {
-            write("tokenizer.json", &tokenizer)?;
-            write("tokenizer_config.json", &builtin_tokenizer_config_json())?;
+            write(files::TOKENIZER, &tokenizer)?;
+            write(files::TOKENIZER_CONFIG, &builtin_tokenizer_config_json())?;
             true
         }
     };
 
     let plan = Plan::new(&config, options.dtype, options.seed, options.max_shard_bytes);
     let mut meter = Meter::new(plan.file_bytes(), progress);
-    let files = plan.file_names();
-    for (shard, file) in files.iter().enumerate() {
+    let shards = plan.file_names();
+    for (shard, file) in shards.iter().enumerate() {
         write_shard(&plan, shard, &output.path().join(file), &mut meter)?;
     }
     if let Some(index) = plan.index_json() {
-        write("model.safetensors.index.json", &index)?;
+        write(files::WEIGHTS_INDEX, &index)?;
     }
     output.commit()?;
-    Ok(SynthReport { data_bytes: plan.data_bytes(), shards: files.len(), has_tokenizer })
+    Ok(SynthReport { data_bytes: plan.data_bytes(), shards: shards.len(), has_tokenizer })
 }
 
 fn write_shard(plan: &Plan<'_>, shard: usize, path: &Path, meter: &mut Meter<'_>) -> Result<(), SynthError> {

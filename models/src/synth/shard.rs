@@ -9,6 +9,7 @@ use super::random::{ELEMENTS_PER_WORD, NormalQuantiles, stream_key};
 use super::scale::distribution;
 use crate::config::GemmaConfig;
 use crate::dtype::StoredDtype;
+use crate::files;
 use crate::weights::{WeightSpec, weight_specs};
 
 /// Elements made at a time: all of a file that is ever in memory.
@@ -60,7 +61,7 @@ impl<'a> Plan<'a> {
     /// The files' names, as Hugging Face's.
     pub(super) fn file_names(&self) -> Vec<String> {
         match self.shards.len() {
-            1 => vec!["model.safetensors".to_owned()],
+            1 => vec![files::WEIGHTS.to_owned()],
             count => (1..=count).map(|shard| format!("model-{shard:05}-of-{count:05}.safetensors")).collect(),
         }
     }

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::GemmaConfig;
+use crate::files;
 use file::TokenizerFile;
 
 /// Spelling of the piece that stands for byte 0 where unknown characters fall back to bytes.
@@ -35,7 +36,7 @@ impl Tokenizer {
     /// # Errors
     /// [`TokenizerError::Missing`] when there is none; otherwise as [`Tokenizer::from_json`].
     pub fn open(directory: &Path, config: &GemmaConfig) -> Result<Self, TokenizerError> {
-        let path = directory.join("tokenizer.json");
+        let path = directory.join(files::TOKENIZER);
         match std::fs::read(&path) {
             Ok(json) => Self::from_json(&path, &json, config),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
