@@ -61,7 +61,7 @@ pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let sequences = sequences(&args, &model)?;
     let config = model.checkpoint().config();
     check_sequences(config, &sequences)?;
-    let plan = |path| LogitsPlan::new(path, &sequences, config.live_vocab_size());
+    let plan = |path| LogitsPlan::new(path, model.path(), &sequences, config.live_vocab_size());
     let logits_plan = args.logits.as_deref().map(plan).transpose()?;
     let session = Session::start(model, &args.model, &args.device, ui)?;
     let spinner = ui.spinner(format!("scoring {} tokens", sequences.iter().map(Vec::len).sum::<usize>()));

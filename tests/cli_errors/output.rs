@@ -72,6 +72,9 @@ fn logits_to_where_no_file_can_be() {
     sandbox.refuses(&format!("{SCORE} --logits nowhere/out"), &["cannot write nowhere/out", "nowhere"]);
     sandbox.refuses(&format!("{SCORE} --logits ids.json/out"), &["cannot write ids.json/out"]);
     sandbox.refuses(&format!("{SCORE} --logits model"), &["cannot write model", "not a regular file"]);
+    for file in ["model/model.safetensors", "./model/config.json"] {
+        sandbox.refuses(&format!("{SCORE} --logits {file}"), &["cannot write", file, "model's directory"]);
+    }
     let _socket = UnixListener::bind(sandbox.path("socket")).unwrap();
     sandbox.refuses(&format!("{SCORE} --logits socket"), &["cannot write socket", "not a regular file"]);
     fs::remove_file(sandbox.path("socket")).unwrap();

@@ -25,13 +25,20 @@ pub struct LogitsFile {
 }
 
 impl LogitsPlan {
-    /// A plan for `[tokens, vocab]` f32 of each sequence.
+    /// A plan for `[tokens, vocab]` f32 of each sequence, by the model in the directory `model`.
     ///
     /// # Errors
-    /// If no file can be made at `path`, which is better known before the work than after it.
-    pub fn new(path: &Path, sequences: &[Vec<u32>], vocab: usize) -> Result<Self> {
+    /// If no file can be made at `path`, or one of the model's would be lost to it, which is better known before the
+    /// work than after it.
+    pub fn new(path: &Path, model: &Path, sequences: &[Vec<u32>], vocab: usize) -> Result<Self> {
         if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
             bail!("cannot write {}: it exists and is not a regular file; name another", path.display());
+        }
+        if path.exists() && is_same_directory(directory(path), model) {
+            bail!(
+                "cannot write {}: it would replace a file in the model's directory; name another",
+                path.display()
+            );
         }
         tempfile::tempfile_in(directory(path)).with_context(|| cannot_create(path))?;
 
@@ -104,6 +111,11 @@ impl LogitsFile {
 /// The directory of a file, where its beginnings must lie for the last step to be a mere renaming.
 fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether two paths lead to one directory; the built-in model's leads to none.
+fn is_same_directory(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 fn cannot_create(path: &Path) -> String {
