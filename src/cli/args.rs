@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use lapidary::engine::Sampling;
 use lapidary::graph::DType;
@@ -11,7 +12,7 @@ use lapidary::graph::DType;
 pub struct ModelArgs {
     /// Model directory, or a model of the Hugging Face cache such as google/gemma-2-2b-it. Without it, a small
     /// built-in model with random weights.
-    #[arg(long, short, value_name = "DIR|NAME")]
+    #[arg(long, short, value_name = "DIR|NAME", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
 
     /// Element type of weights and activations; auto keeps bf16, and runs f32 and f16 checkpoints in f32.

@@ -66,9 +66,8 @@ pub fn piped_text(instead: &str) -> Result<String> {
 /// If the file is something else; what and where.
 pub fn token_ids(path: &Path) -> Result<Vec<Vec<u32>>> {
     let sequences = serde_json::from_slice(&read(path)?).map_err(anyhow::Error::from).and_then(sequences);
-    sequences.with_context(|| {
-        format!("{} is no JSON array of token ids, nor an array of such arrays", path.display())
-    })
+    sequences
+        .with_context(|| format!("{} is no JSON array of token ids, nor an array of such arrays", name(path)))
 }
 
 fn sequences(ids: Value) -> Result<Vec<Vec<u32>>> {
@@ -104,9 +103,9 @@ fn sequence(row: usize, ids: &[Value]) -> Result<Vec<u32>> {
 /// If the file is something else, or ends with an answer.
 pub fn conversation(model: &Model, tokenizer: &Tokenizer, path: &Path) -> Result<Vec<u32>> {
     let messages = parse_messages(&read(path)?);
-    let messages = messages.with_context(|| format!("{} is no conversation", path.display()))?;
+    let messages = messages.with_context(|| format!("{} is no conversation", name(path)))?;
     let ids = model.encode_chat(tokenizer, &messages);
-    ids.with_context(|| format!("{} cannot be answered", path.display()))
+    ids.with_context(|| format!("{} cannot be answered", name(path)))
 }
 
 /// A text, and what to call it where something is wrong with it.

@@ -39,6 +39,8 @@ fn values_out_of_range() {
     sandbox.refuses("genrate", &["a similar subcommand exists: 'generate'"]);
     let empty = ["generate", "--model", "model", "--prompt", "hi", "--stop", ""];
     crate::sandbox::refused(sandbox.command_of(&empty), &["--stop"]);
+    let nameless = ["generate", "--model", "", "--prompt", "hi"];
+    crate::sandbox::refused(sandbox.command_of(&nameless), &["--model"]);
 }
 
 #[test]

@@ -38,6 +38,14 @@ fn token_ids_that_are_none() {
         sandbox.refuses(GENERATE_IDS, &parts);
         sandbox.refuses(SCORE_IDS, &parts);
     }
+    for (arguments, name) in [
+        ("generate --model model --token-ids -", "standard input is no JSON array"),
+        ("generate --model model --chat -", "standard input is no conversation"),
+    ] {
+        let mut piped = sandbox.command(arguments);
+        piped.stdin(File::open(sandbox.path("ids.json")).unwrap());
+        refused(piped, &[name]);
+    }
     sandbox.write("ids.json", [b'[', 0xff]);
     sandbox.refuses(GENERATE_IDS, &["ids.json"]);
     sandbox.write("ids.json", "[".repeat(100_000));
