@@ -55,6 +55,7 @@ struct PluginReport {
     /// Whether this machine has such hardware.
     attached: bool,
     /// The library that the other commands would load.
+    #[serde(serialize_with = "output::path_if_any")]
     chosen: Option<PathBuf>,
     verdict: Verdict,
     /// What to do, where something is to be done.
@@ -80,6 +81,7 @@ enum Verdict {
 #[derive(Serialize)]
 struct Place {
     source: String,
+    #[serde(serialize_with = "output::path_if_any")]
     path: Option<PathBuf>,
     version: Option<String>,
     /// Why there is nothing to load there.

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Writes a model's text and hands it on at once, so that it streams. A terminal is spared control
 /// characters: no model is to move the cursor or retitle the window.
@@ -45,6 +46,23 @@ fn write(text: std::fmt::Arguments<'_>) -> io::Result<()> {
 /// If standard output is closed, or is a file on a full disk.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(line(serde_json::to_string(value)?)?)
+}
+
+/// A path in JSON, for `serialize_with`. JSON is UTF-8 and paths need not be: U+FFFD stands for what is not, as in
+/// messages.
+///
+/// # Errors
+/// The serializer's.
+pub fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// As [`path`], or null.
+///
+/// # Errors
+/// The serializer's.
+pub fn path_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.display().to_string()).serialize(serializer)
 }
 
 #[cfg(test)]

@@ -125,6 +125,7 @@ struct Listed {
     /// Whether this is the version that this program was tested with.
     pinned: bool,
     bytes: Option<u64>,
+    #[serde(serialize_with = "output::path")]
     path: PathBuf,
     problem: Option<String>,
 }

@@ -139,7 +139,7 @@ pub fn run(args: SynthArgs, ui: &Ui) -> Result<()> {
     let (seconds, parameters) = (started.elapsed().as_secs_f64(), config.parameter_count());
     if args.json {
         return output::json(&json!({
-            "path": args.out,
+            "path": args.out.display().to_string(),
             "parameters": parameters,
             "bytes": data_bytes,
             "shards": shards,

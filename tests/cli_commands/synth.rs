@@ -1,4 +1,6 @@
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +32,20 @@ fn a_written_model_opens_and_is_described() {
     let shards = shards.filter(|file| file.path().extension().is_some_and(|end| end == "safetensors"));
     assert_eq!(report["shards"], shards.count());
     assert!(report["shards"].as_u64() > Some(1), "{report}");
+}
+
+/// JSON cannot say such a path, and it must be no panic to want it told.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_directory_that_is_not_utf8_is_described() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join(OsStr::from_bytes(b"mod\xffel"));
+    let mut command = lapidary(&["synth", "--config", "builtin-tiny", "--json", "--out"]);
+    let written = run(command.arg(&out));
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    let report: Value = serde_json::from_str(&written.stdout).unwrap();
+    assert_eq!(report["path"], out.display().to_string());
+    assert!(out.join("config.json").is_file());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use lapidary::runtime::plugins::Environment;
 use serde::Serialize;
 
 use super::probe::within;
+use crate::cli::output;
 
 /// How long Python may take to tell its version.
 const PYTHON_LIMIT: Duration = Duration::from_secs(10);
@@ -58,6 +59,7 @@ pub struct Host {
 #[derive(Serialize)]
 pub struct DataDirectory {
     /// Where it is or would be.
+    #[serde(serialize_with = "output::path_if_any")]
     pub path: Option<PathBuf>,
     /// Why nothing can be stored there.
     pub problem: Option<String>,
