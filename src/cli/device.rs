@@ -41,11 +41,11 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
             kind
         }
     };
-    if kind == PluginKind::Tpu && args.plugin.is_none() && !is_attached(kind) {
+    if wants_tpu(args) && !is_attached(PluginKind::Tpu) {
         // The plugin itself would ask the cloud's metadata server for minutes before it said so.
         bail!(
             "no TPU is attached to this machine: neither /dev/accel0 nor /dev/vfio/0 exists; run this on a Cloud \
-             TPU VM, choose another --device, or name the --plugin to try regardless"
+             TPU VM, choose another --device, or give --device tpu with a --plugin to try regardless"
         );
     }
     let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
@@ -56,6 +56,18 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
     let client = Client::create(&plugin, &options)
         .with_context(|| format!("the plugin {} does not start", located.path.display()))?;
     Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// Whether the arguments lead to the TPU plugin: by the device, or by the name of a plugin given for another
+/// device. Both at once are taken at their word.
+fn wants_tpu(args: &DeviceArgs) -> bool {
+    match (&args.plugin, args.device) {
+        (None, device) => device == DeviceArg::Tpu,
+        (Some(_), DeviceArg::Tpu) => false,
+        (Some(plugin), _) => {
+            plugin.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libtpu"))
+        }
+    }
 }
 
 /// The options that every command creates a client with.

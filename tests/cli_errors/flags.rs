@@ -52,6 +52,8 @@ fn an_absent_tpu_is_told_at_once() {
     let sandbox = with_model();
     let command = "generate --model model --token-ids ids.json --device tpu";
     sandbox.refuses(command, &["no TPU is attached", "--device"]);
+    let command = "generate --model model --token-ids ids.json --device cpu --plugin elsewhere/libtpu.so";
+    sandbox.refuses(command, &["no TPU is attached", "--device"]);
 }
 
 /// More tokens than any context holds must neither overflow nor be allocated for: the context ends the answer.
