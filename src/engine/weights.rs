@@ -78,16 +78,17 @@ impl Weights {
             Some(SharedBytes::new(Arc::new(converted)))
         };
         let memory = memory.ok_or_else(|| EngineError::MissingTensor(tensor.name().to_string()))?;
+        let failed =
+            |source| EngineError::LoadTensor { tensor: tensor.name().to_string(), source: Box::new(source) };
         let buffer = client
             .buffer_from_shared(&memory, dtype::element_type(dtype), tensor.dims(), device)
-            .map_err(|source| EngineError::LoadTensor {
-                tensor: tensor.name().to_string(),
-                source: Box::new(source),
-            })?;
+            .map_err(failed)?;
         if in_place && buffer.is_zero_copy() {
             self.stats.in_place_bytes += bytes as u64;
         } else {
-            // The device has its own copy now; the file's pages need not stay resident beside it.
+            // Once the device has its own copy, the file's pages need not stay resident beside it. Released
+            // while the copy is under way, they would come back.
+            buffer.ready().and_then(|copied| copied.wait()).map_err(failed)?;
             tensor.release();
         }
         Ok(buffer)

@@ -1,6 +1,7 @@
 //! What integration tests share: the CPU client and the goldens.
 
-#![allow(dead_code)]
+// Every test binary compiles this module, and none uses all of it.
+#![allow(dead_code, unused_imports)]
 
 mod golden;
 mod plugin;
