@@ -7,12 +7,14 @@ mod support;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use lapidary::engine::Engine;
 use lapidary::graph::DType;
+use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::synth::{SynthOptions, synth};
 
 /// A checkpoint whose embedding takes long enough to copy that a release before its end shows.
-fn checkpoint(directory: &Path) {
+fn write_checkpoint(directory: &Path) {
     let mut config = GemmaConfig::builtin_tiny();
     (config.vocab_size, config.hidden_size, config.intermediate_size) = (65_536, 256, 1024);
     synth(&config, directory, &SynthOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap();
@@ -35,7 +37,8 @@ fn resident(file: &Path) -> usize {
     let mut here = false;
     let mut kilobytes = 0;
     for line in maps.lines() {
-        if line.contains('/') {
+        // A mapping begins with its addresses, and ends with its file if it has one.
+        if line.split(' ').next().is_some_and(|addresses| addresses.contains('-')) {
             here = line.ends_with(name);
         }
         if let Some(size) = line.strip_prefix("Rss:").filter(|_| here) {
@@ -51,17 +54,23 @@ fn copied_and_converted_weights_leave_no_pages_behind() {
     for (dtype, moved) in [(None, false), (None, true), (Some(DType::F32), false)] {
         let directory = tempfile::tempdir().unwrap();
         let model = directory.path().join("model");
-        checkpoint(&model);
+        write_checkpoint(&model);
         let file = model.join("model.safetensors").canonicalize().unwrap();
         if moved {
             misalign(&file);
         }
         let size = std::fs::metadata(&file).unwrap().len() as usize;
-        let engine = support::load(&client, &model, dtype);
+        // It stays open, as a command's does: the mapping would vanish with it.
+        let checkpoint = Checkpoint::open(&model).unwrap();
+        let device = &client.addressable_devices()[0];
+        let go_on = &mut |_| ControlFlow::Continue(());
+        let engine = Engine::load(&client, device, &checkpoint, dtype, go_on).unwrap();
         let stats = engine.load_stats();
         let in_place = !moved && dtype.is_none();
         assert_eq!(stats.in_place_bytes, if in_place { stats.bytes } else { 0 });
         if !in_place {
+            // A copy that were still under way would be over then.
+            engine.score(&[vec![2, 3]], None).unwrap();
             // Pages that two tensors share, and the header's, may stay.
             assert!(resident(&file) < size / 4, "{} of {size} bytes are resident", resident(&file));
         }
