@@ -132,7 +132,10 @@ fn print(score: &Score, model: &Model) -> Result<()> {
     match (score.mean_nll(), score.perplexity()) {
         (Some(mean), Some(perplexity)) => {
             let n = score.nll.len();
-            Ok(output::line(format_args!("mean nll {mean:.4} over {n} tokens, perplexity {perplexity:.3}"))?)
+            let tokens = if n == 1 { "token" } else { "tokens" };
+            Ok(output::line(format_args!(
+                "mean nll {mean:.4} over {n} {tokens}, perplexity {perplexity:.3}"
+            ))?)
         }
         _ => Ok(output::line("one token: nothing to predict")?),
     }

@@ -111,7 +111,7 @@ impl<'e> Batch<'e> {
             let ending: Vec<bool> = ending.collect();
             let outputs = self.step(&program, &Step { tokens: chunk, targets: Vec::new() })?;
             if ending.contains(&true) {
-                let answers = outputs.rows(&program, Output::Logits, self.rows())?;
+                let answers = outputs.logits(&program)?;
                 let ended = logits.iter_mut().zip(answers).zip(ending).filter(|(_, ending)| *ending);
                 ended.for_each(|((logits, answer), _)| *logits = answer);
             }
@@ -129,7 +129,7 @@ impl<'e> Batch<'e> {
         self.check(&sequences)?;
         let program = self.engine.program(self.shape(Phase::Decode, 1))?;
         let outputs = self.step(&program, &Step { tokens: sequences, targets: Vec::new() })?;
-        let mut logits = outputs.rows(&program, Output::Logits, self.rows())?;
+        let mut logits = outputs.logits(&program)?;
         logits.iter_mut().zip(tokens).filter(|(_, token)| token.is_none()).for_each(|(l, _)| l.clear());
         Ok(logits)
     }
@@ -213,19 +213,24 @@ impl<'e> Batch<'e> {
 }
 
 impl StepOutputs {
-    /// An output's elements, split evenly over the rows.
-    pub(super) fn rows(
-        &self,
-        program: &CompiledProgram,
-        output: Output,
-        rows: usize,
-    ) -> Result<Vec<Vec<f32>>, EngineError> {
+    /// An output's elements, those of one row after the other; [`split_rows`] finds them. Logits of a whole
+    /// chunk can take hundreds of MB, so they are not copied apart here.
+    pub(super) fn values(&self, program: &CompiledProgram, output: Output) -> Result<Vec<f32>, EngineError> {
         let buffer = self.0.get(&output).ok_or(EngineError::StateLost)?;
         let failed = |source| EngineError::Execute { program: program.shape, source: Box::new(source) };
-        let values = buffer.to_vec::<f32>().map_err(failed)?;
-        let width = (values.len() / rows.max(1)).max(1);
-        Ok(values.chunks(width).map(<[f32]>::to_vec).collect())
+        buffer.to_vec::<f32>().map_err(failed)
     }
+
+    /// The logits of each row, where there is one position a row.
+    fn logits(&self, program: &CompiledProgram) -> Result<Vec<Vec<f32>>, EngineError> {
+        let values = self.values(program, Output::Logits)?;
+        Ok(split_rows(&values, program.shape.batch).map(<[f32]>::to_vec).collect())
+    }
+}
+
+/// Values split evenly over the rows.
+pub(super) fn split_rows(values: &[f32], rows: usize) -> impl Iterator<Item = &[f32]> {
+    values.chunks((values.len() / rows.max(1)).max(1))
 }
 
 /// The next at most `width` tokens of each row, which `rest` loses.

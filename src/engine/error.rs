@@ -17,6 +17,9 @@ pub enum EngineError {
     /// Weights cannot be held in this type.
     #[error("a model runs in bf16 or f32, not {0}")]
     DType(DType),
+    /// The checkpoint's bytes are not what its own header says; opening it should have found that.
+    #[error("the bytes of tensor `{0}` do not fit its type and shape")]
+    TensorData(String),
     /// The checkpoint lacks a weight that a program asks for.
     #[error("the checkpoint has no tensor `{0}`")]
     MissingTensor(String),

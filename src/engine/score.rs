@@ -2,7 +2,7 @@
 
 use lapidary_models::program::{Output, Phase};
 
-use super::batch::{Step, take_chunk};
+use super::batch::{Step, split_rows, take_chunk};
 use super::sequences::longest;
 use super::{Engine, EngineError, check_sequences};
 
@@ -47,7 +47,8 @@ impl Engine {
     /// square of their length. `on_logits`, if given, sees the logits at every position.
     ///
     /// # Errors
-    /// If there is no sequence, or one is empty, too long or has an unknown token, a likelihood is not finite, or the device fails.
+    /// If there is no sequence, or one is empty, too long or has an unknown token, a likelihood is not finite,
+    /// or the device fails.
     pub fn score(
         &self,
         sequences: &[Vec<u32>],
@@ -73,15 +74,15 @@ impl Engine {
             let (counts, scored): (Vec<usize>, Vec<usize>) =
                 tokens.iter().zip(&targets).map(|(tokens, targets)| (tokens.len(), targets.len())).unzip();
             let outputs = batch.step(&program, &Step { tokens, targets })?;
-            let rows = outputs.rows(&program, Output::Nll, sequences.len())?;
-            for ((nll, row), scored) in nll.iter_mut().zip(rows).zip(scored) {
-                nll.extend(row.into_iter().take(scored));
+            let values = outputs.values(&program, Output::Nll)?;
+            for ((nll, row), scored) in nll.iter_mut().zip(split_rows(&values, sequences.len())).zip(scored) {
+                nll.extend(row.iter().take(scored));
             }
             if let Some(on_logits) = on_logits.as_deref_mut() {
-                let rows = outputs.rows(&program, Output::Logits, sequences.len())?;
+                let values = outputs.values(&program, Output::Logits)?;
+                let rows = split_rows(&values, sequences.len());
                 let vocab = self.config.live_vocab_size();
-                for (sequence, ((logits, position), count)) in rows.iter().zip(starts).zip(counts).enumerate()
-                {
+                for (sequence, ((logits, position), count)) in rows.zip(starts).zip(counts).enumerate() {
                     let logits = logits.get(..count * vocab).unwrap_or_default();
                     on_logits(ScoreChunk { sequence, position, logits })?;
                 }

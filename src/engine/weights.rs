@@ -73,11 +73,11 @@ impl Weights {
             let mut converted = AlignedBytes::zeroed(bytes);
             tensor
                 .convert_into(stored, converted.as_mut())
-                .map_err(|_| EngineError::MissingTensor(tensor.name().to_string()))?;
+                .map_err(|_| EngineError::TensorData(tensor.name().to_string()))?;
             self.stats.converted_bytes += bytes as u64;
             Some(SharedBytes::new(Arc::new(converted)))
         };
-        let memory = memory.ok_or_else(|| EngineError::MissingTensor(tensor.name().to_string()))?;
+        let memory = memory.ok_or_else(|| EngineError::TensorData(tensor.name().to_string()))?;
         let failed =
             |source| EngineError::LoadTensor { tensor: tensor.name().to_string(), source: Box::new(source) };
         let buffer = client
