@@ -62,13 +62,20 @@ impl Message {
 /// # Errors
 /// [`ChatError`], with the message's index.
 pub fn parse_messages(json: &[u8]) -> Result<Vec<Message>, ChatError> {
-    let value: Value = serde_json::from_slice(json).map_err(ChatError::Json)?;
-    let list = match &value {
+    messages_in(&serde_json::from_slice(json).map_err(ChatError::Json)?)
+}
+
+/// The conversation in a JSON value of one of the forms of [`parse_messages`].
+///
+/// # Errors
+/// [`ChatError`], with the message's index.
+pub fn messages_in(value: &Value) -> Result<Vec<Message>, ChatError> {
+    let list = match value {
         Value::Object(object) => object.get("messages"),
         other => Some(other),
     };
     let Some(Value::Array(list)) = list else {
-        return Err(ChatError::NotMessages { found: excerpt(&value) });
+        return Err(ChatError::NotMessages { found: excerpt(value) });
     };
     list.iter().enumerate().map(|(index, value)| parse_message(index, value)).collect()
 }

@@ -6,5 +6,5 @@ mod messages;
 mod template;
 
 pub use error::ChatError;
-pub use messages::{Message, Role, parse_messages};
+pub use messages::{Message, Role, messages_in, parse_messages};
 pub use template::{ChatTemplate, GEMMA_TEMPLATE};

@@ -44,13 +44,21 @@ impl ChatTemplate {
             return Self::parse(&path, source);
         }
         let path = directory.join(files::TOKENIZER_CONFIG);
-        if let Some(json) = read_if_there(&path)?
-            && let Some(source) = template_in(&json)
-                .map_err(|problem| ChatError::TokenizerConfig { path: path.clone(), problem })?
-        {
-            return Self::parse(&path, source);
+        match read_if_there(&path)? {
+            Some(json) => Self::from_tokenizer_config(&path, &json),
+            None => Self::gemma(),
         }
-        Self::gemma()
+    }
+
+    /// The `chat_template` in the text of a `tokenizer_config.json`, else [`GEMMA_TEMPLATE`]; `path` is for
+    /// messages.
+    ///
+    /// # Errors
+    /// [`ChatError::TokenizerConfig`] or [`ChatError::Syntax`].
+    pub fn from_tokenizer_config(path: &Path, json: &str) -> Result<Self, ChatError> {
+        let template = template_in(json)
+            .map_err(|problem| ChatError::TokenizerConfig { path: path.to_owned(), problem })?;
+        template.map_or_else(Self::gemma, |source| Self::parse(path, source))
     }
 
     /// Gemma's own format.

@@ -1,5 +1,6 @@
 //! Opening a checkpoint: find the files, read their headers, match their tensors to the config.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,14 +32,19 @@ impl Checkpoint {
         Ok(Self::new(directory.to_owned(), config, tensors))
     }
 
-    /// A checkpoint whose only safetensors file is in memory; `name` stands for its path in messages.
+    /// A checkpoint whose only safetensors file is in memory, be it allocated or part of the program; `name`
+    /// stands for its path in messages.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
-    pub fn from_bytes(config: GemmaConfig, name: &str, bytes: Vec<u8>) -> Result<Self, CheckpointError> {
+    pub fn from_bytes(
+        config: GemmaConfig,
+        name: &str,
+        bytes: impl Into<Cow<'static, [u8]>>,
+    ) -> Result<Self, CheckpointError> {
         config.validate()?;
         let path = PathBuf::from(name);
-        let tensors = read_single(Arc::new(Source::memory(name, bytes)))?;
+        let tensors = read_single(Arc::new(Source::memory(name, bytes.into())))?;
         let tensors = select(&path, &config, tensors)?;
         Ok(Self::new(path, config, tensors))
     }

@@ -1,5 +1,6 @@
 //! The bytes that tensors lie in.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -18,7 +19,7 @@ pub struct Source {
 #[derive(Debug)]
 enum Data {
     Mapped(Mmap),
-    Memory(Vec<u8>),
+    Memory(Cow<'static, [u8]>),
 }
 
 impl Source {
@@ -36,7 +37,7 @@ impl Source {
     }
 
     /// A file's content that is in memory already; `name` stands for its path in messages.
-    pub(super) fn memory(name: &str, bytes: Vec<u8>) -> Self {
+    pub(super) fn memory(name: &str, bytes: Cow<'static, [u8]>) -> Self {
         Self { path: PathBuf::from(name), data: Data::Memory(bytes) }
     }
 

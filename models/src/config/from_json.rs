@@ -24,15 +24,16 @@ impl GemmaConfig {
             std::io::ErrorKind::NotFound => ConfigError::NoConfig { directory: directory.to_owned() },
             _ => ConfigError::Read { path: path.clone(), source },
         })?;
-        let mut config =
+        let config =
             Self::from_json(&text).map_err(|source| ConfigError::File { path, source: Box::new(source) })?;
 
         let path = directory.join(files::GENERATION_CONFIG);
-        if let Some(generation) = GenerationConfig::open(&path)? {
-            config.merge(&generation);
-            config.validate().map_err(|source| ConfigError::File { path, source: Box::new(source) })?;
+        match GenerationConfig::open(&path)? {
+            None => Ok(config),
+            Some(generation) => config
+                .with_generation(&generation)
+                .map_err(|source| ConfigError::File { path, source: Box::new(source) }),
         }
-        Ok(config)
     }
 
     /// Reads the text of a `config.json`.
@@ -80,13 +81,18 @@ impl GemmaConfig {
         Ok(config)
     }
 
-    /// Adds the end-of-sequence ids that generation knows beyond the model's own.
-    fn merge(&mut self, generation: &GenerationConfig) {
+    /// This config with the end-of-sequence ids that generation knows beyond the model's own.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if such an id is out of range.
+    pub fn with_generation(mut self, generation: &GenerationConfig) -> Result<Self, ConfigError> {
         for id in &generation.eos_token_ids {
             if !self.eos_token_ids.contains(id) {
                 self.eos_token_ids.push(*id);
             }
         }
+        self.validate()?;
+        Ok(self)
     }
 }
 

@@ -30,7 +30,11 @@ impl GenerationConfig {
         Ok(Some(parsed))
     }
 
-    fn from_json(text: &[u8]) -> Result<Self, ConfigError> {
+    /// Reads the text of a `generation_config.json`.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the field.
+    pub fn from_json(text: &[u8]) -> Result<Self, ConfigError> {
         let value: Value = serde_json::from_slice(text).map_err(ConfigError::Json)?;
         let Value::Object(object) = &value else {
             return Err(ConfigError::NotAnObject { found: type_name(&value) });
