@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Devices arranged in a grid of named axes. Device `i` sits at the row-major coordinates of `i`: the last
-/// axis varies fastest.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+/// axis varies fastest. The default has no axes: one device.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Mesh {
     axes: Vec<(String, usize)>,
 }
