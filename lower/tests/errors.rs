@@ -27,7 +27,7 @@ fn a_mesh_axis_that_no_rule_uses_is_a_mistake() {
     assert_eq!(
         message(&module, Some("tensor=4")),
         "no sharding rule uses mesh axis `tensor`, so its devices would only hold copies; \
-         name it one of: model, data"
+         name it one of: model, data, seq"
     );
     assert!(lowered(&module, Some("tensor=1,model=4")).is_ok(), "an axis of one device holds no copies");
 }

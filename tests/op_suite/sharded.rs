@@ -1,5 +1,6 @@
 //! A program split over a mesh of virtual devices computes what the interpreter does, with inputs and
-//! outputs cut as [`entry_shardings`] says. Whole numbers make every sum exact.
+//! outputs cut as [`entry_shardings`] says. Whole numbers make every sum exact, and padding holds garbage, so
+//! that a sum which includes it is wrong.
 
 use std::ops::Range;
 
@@ -18,12 +19,13 @@ use lapidary::runtime::{Argument, Buffer, Client, CompileOptions, Program};
 use crate::inputs::{Random, Values};
 use crate::plugin;
 
-const MESH: &str = "data=2,model=4";
+/// Even; in groups (2 `kv_heads` over 4); padded `ffn` and `batch`; everything at once.
+const MESHES: [&str; 7] =
+    ["data=2,model=4", "model=8", "model=3", "model=6", "data=3", "data=3,model=2", "data=2,model=3"];
 
 /// A feed-forward block with a residual connection, and a cache that is updated in place.
 ///
-/// `kv_heads` does not divide by the mesh's `model`, so that dimension stays whole; `spare` is donated to a
-/// result that is split in another way, so that only its memory can be reused.
+/// `spare` is donated to a result that is split in another way, so that only its memory can be reused.
 fn block() -> Result<Module, BuildError> {
     let f32 = |dims: &[usize]| TensorType::new(DType::F32, dims);
     let mut module = Module::new("block");
@@ -73,16 +75,20 @@ fn a_program_over_a_mesh_computes_the_same() {
         function.ty().params.iter().map(|ty| random.tensor(ty.dtype, &ty.dims, Values::SmallWhole)).collect();
     let expected = interp::evaluate(&module, entry, &inputs).unwrap();
 
-    let mesh: Mesh = MESH.parse().unwrap();
     let rules = ShardingRules::transformer();
-    let shardings = entry_shardings(function, &mesh, &rules);
-    assert_eq!(shardings.params[1].shard_shape(), [4, 8], "`up` is split over `model`");
-    assert_eq!(shardings.params[3].shard_shape(), [2, 2, 3], "`cache` is split over `data` alone");
-    assert_eq!(shardings.results[1], shardings.params[3], "the updated cache is split as the cache is");
-    for target in Target::ALL {
-        let options = LowerOptions { target, mesh: Some(&mesh), rules: &rules };
-        let text = lower(verify_program(&module).unwrap(), &options).unwrap();
-        check(&client, &text, &shardings, &inputs, &expected);
+    for mesh in MESHES {
+        let mesh: Mesh = mesh.parse().unwrap();
+        let shardings = entry_shardings(function, &mesh, &rules);
+        assert_eq!(
+            shardings.results[1].dims(),
+            shardings.params[3].dims(),
+            "the new cache is split as the old"
+        );
+        for target in Target::ALL {
+            let options = LowerOptions { target, mesh: Some(&mesh), rules: &rules };
+            let text = lower(verify_program(&module).unwrap(), &options).unwrap();
+            check(&client, &text, &shardings, &inputs, &expected);
+        }
     }
     let unsplit = LowerOptions { target: &target::CPU, mesh: None, rules: &rules };
     assert!(!lower(verify_program(&module).unwrap(), &unsplit).unwrap().contains("sdy."));
@@ -99,6 +105,7 @@ fn check(client: &Client, text: &str, shardings: &EntryShardings, inputs: &[Tens
             let device = &executable.addressable_devices()[number];
             let upload = |(tensor, sharding): (&Tensor, &Sharding)| {
                 let shard = cut(tensor, &sharding.shard_ranges(number).unwrap());
+                let shard = pad(&shard, sharding.shard_shape());
                 Argument::Donated(plugin::upload(client, &shard, device).unwrap())
             };
             inputs.iter().zip(&shardings.params).map(upload).collect()
@@ -107,10 +114,30 @@ fn check(client: &Client, text: &str, shardings: &EntryShardings, inputs: &[Tens
     let outputs: Vec<Vec<Buffer>> = executable.execute(arguments).unwrap().wait().unwrap();
     for (number, outputs) in outputs.iter().enumerate() {
         for ((output, expected), sharding) in outputs.iter().zip(expected).zip(&shardings.results) {
-            let shard = cut(expected, &sharding.shard_ranges(number).unwrap());
-            assert_eq!(plugin::download(output).unwrap(), shard, "on device {number}");
+            let ranges = sharding.shard_ranges(number).unwrap();
+            let output = plugin::download(output).unwrap();
+            assert_eq!(output.dims(), sharding.shard_shape());
+            let held: Vec<Range<usize>> = ranges.iter().map(|range| 0..range.len()).collect();
+            let mesh = sharding.mesh();
+            assert_eq!(cut(&output, &held), cut(expected, &ranges), "on device {number} of {mesh}");
         }
     }
+}
+
+/// A tensor at the start of one of these dimensions, the rest of which is garbage.
+fn pad(tensor: &Tensor, dims: Vec<usize>) -> Tensor {
+    let ty = TensorType::new(tensor.dtype(), dims);
+    let mut elements = vec![Scalar::Float(f64::from(f32::MAX)); ty.num_elements()];
+    for (flat, element) in tensor.scalars().enumerate() {
+        let (mut rest, mut at, mut stride) = (flat, 0, 1);
+        for (&size, &padded) in tensor.dims().iter().zip(&ty.dims).rev() {
+            at += rest % size * stride;
+            rest /= size;
+            stride *= padded;
+        }
+        elements[at] = element;
+    }
+    Tensor::from_scalars(ty, elements).unwrap()
 }
 
 /// The part of a tensor within these ranges.

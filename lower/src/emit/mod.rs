@@ -5,6 +5,7 @@ mod control;
 mod dot;
 mod indexing;
 mod ops;
+mod padding;
 mod statement;
 
 use lapidary_graph::{FuncId, Function, Module, Operation, TensorType, ValueId};

@@ -1,12 +1,13 @@
 //! Shardings of a program's parameters and results.
 
-use lapidary_graph::{Function, LogicalAxes, TensorType};
+use lapidary_graph::{DType, Function, LogicalAxes, TensorType};
 
-use super::{Mesh, Sharding, ShardingRules};
+use super::{AxisUnits, Mesh, Sharding, ShardingRules};
 
 /// How the parameters and results of an entry function are split over a mesh.
 ///
-/// The program text says the same, so this is what a caller's buffers must be.
+/// The program text says the same, so this is what a caller's buffers must be: each of the shape
+/// [`Sharding::shard_shape`], with [`Sharding::shard_ranges`] of the value at its start and zeros after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EntryShardings {
     /// One sharding a parameter.
@@ -18,9 +19,10 @@ pub struct EntryShardings {
 /// The shardings of `entry`'s parameters and results. What has no logical axes is replicated, except that a
 /// result which takes over a donated parameter's buffer is split as the parameter is.
 pub fn entry_shardings(entry: &Function, mesh: &Mesh, rules: &ShardingRules) -> EntryShardings {
+    let units = AxisUnits::of(entry, rules);
     let bind = |value, axes: Option<&LogicalAxes>| {
-        let scalar = TensorType { dtype: lapidary_graph::DType::Pred, dims: Vec::new() };
-        rules.bind(axes, entry.value_type(value).unwrap_or(&scalar), mesh)
+        let scalar = TensorType::scalar(DType::Pred);
+        rules.bind(axes, entry.value_type(value).unwrap_or(&scalar), mesh, &units)
     };
     let donor_axes = |result: usize| {
         entry.params.iter().find(|param| param.donated_to == Some(result)).and_then(|p| p.axes.as_ref())

@@ -5,13 +5,18 @@
 //! [`Sharding`], which the program text carries in Shardy's terms and which loading uses to cut weights.
 
 mod bind;
+mod deviation;
 mod entry;
 mod mesh;
 mod placement;
 mod rules;
+mod split;
+mod units;
 
-pub use bind::{Sharding, Unsplit, UnsplitReason};
+pub use deviation::{Deviation, DeviationReason};
 pub use entry::{EntryShardings, entry_shardings};
 pub use mesh::{Mesh, MeshError};
 pub(crate) use placement::Placement;
 pub use rules::ShardingRules;
+pub use split::{AxisSplit, DimSharding, Sharding};
+pub use units::AxisUnits;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use lapidary_graph::{LogicalAxes, Module, TensorType};
+use lapidary_graph::{Function, LogicalAxes, Module, TensorType};
 
-use super::{Mesh, Sharding, ShardingRules};
+use super::{AxisSplit, AxisUnits, DimSharding, Mesh, Sharding, ShardingRules};
 use crate::LowerError;
 use crate::mlir::{List, Quoted};
 
@@ -12,13 +12,19 @@ use crate::mlir::{List, Quoted};
 pub(crate) struct Placement<'a> {
     pub(crate) mesh: &'a Mesh,
     pub(crate) rules: &'a ShardingRules,
+    units: AxisUnits,
     symbol: String,
 }
 
 impl<'a> Placement<'a> {
     /// # Errors
     /// If some devices of the mesh could only hold copies.
-    pub(crate) fn new(mesh: &'a Mesh, rules: &'a ShardingRules, module: &Module) -> Result<Self, LowerError> {
+    pub(crate) fn new(
+        mesh: &'a Mesh,
+        rules: &'a ShardingRules,
+        module: &Module,
+        entry: &Function,
+    ) -> Result<Self, LowerError> {
         let known = rules.all_mesh_axes();
         for (axis, size) in mesh.axes() {
             if *size > 1 && !known.contains(&axis.as_str()) {
@@ -31,11 +37,11 @@ impl<'a> Placement<'a> {
         while module.find(&symbol).is_some() {
             symbol.push('_');
         }
-        Ok(Self { mesh, rules, symbol })
+        Ok(Self { mesh, rules, units: AxisUnits::of(entry, rules), symbol })
     }
 
     pub(crate) fn bind(&self, axes: Option<&LogicalAxes>, ty: &TensorType) -> Sharding {
-        self.rules.bind(axes, ty, self.mesh)
+        self.rules.bind(axes, ty, self.mesh, &self.units)
     }
 
     /// The mesh's definition, to stand before the functions.
@@ -70,11 +76,17 @@ pub(crate) struct Constraint<'a> {
 
 impl fmt::Display for Constraint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dim = |axes: &[String]| {
-            let axes: Vec<String> = axes.iter().map(|axis| Quoted(axis).to_string()).collect();
-            format!("{{{}}}", axes.join(", "))
+        let axis = |split: &AxisSplit| {
+            let name = Quoted(&split.axis);
+            if self.sharding.mesh().size(&split.axis) == Some(split.shards) {
+                return name.to_string();
+            }
+            // A sub-axis: after nothing (1), so many shards; the axis's minor part holds copies.
+            format!("{name}:(1){}", split.shards)
         };
-        let dims: Vec<String> = self.sharding.mesh_axes().map(dim).collect();
+        let dim =
+            |dim: &DimSharding| format!("{{{}}}", dim.splits.iter().map(axis).collect::<Vec<_>>().join(", "));
+        let dims: Vec<String> = self.sharding.dims().iter().map(dim).collect();
         write!(f, "<@{}, {}>", self.symbol, List(&dims))
     }
 }

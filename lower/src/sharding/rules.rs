@@ -6,6 +6,7 @@
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ShardingRules {
     rules: Vec<(String, Vec<String>)>,
+    whole_units: Vec<String>,
 }
 
 impl ShardingRules {
@@ -14,15 +15,19 @@ impl ShardingRules {
         Self::default()
     }
 
-    /// Tensor and data parallelism for decoder-only transformers.
+    /// Tensor, data and sequence parallelism for decoder-only transformers.
     ///
     /// `heads`, `kv_heads`, `ffn` and `vocab` are split over `model` (one all-reduce after attention and
-    /// one after the feed-forward block, as in Megatron-LM, arXiv:1909.08053); `batch` over `data`.
+    /// one after the feed-forward block, as in Megatron-LM, arXiv:1909.08053); `batch` over `data`; and, on a
+    /// mesh that has such an axis, the KV cache's slots (`cache`) and the tokens of a step (`seq`) over `seq`.
     pub fn transformer() -> Self {
         ["heads", "kv_heads", "ffn", "vocab"]
             .into_iter()
             .fold(Self::none(), |rules, axis| rules.with(axis, &["model"]))
             .with("batch", &["data"])
+            .with("cache", &["seq"])
+            .with("seq", &["seq"])
+            .keeping_units_whole(&["heads", "kv_heads"])
     }
 
     /// The same rules with `logical` split over `mesh_axes`, whatever it was split over before.
@@ -31,6 +36,20 @@ impl ShardingRules {
         self.rules.retain(|(axis, _)| axis != logical);
         self.rules.push((logical.to_string(), mesh_axes.iter().map(|axis| axis.to_string()).collect()));
         self
+    }
+
+    /// The same rules, where the units of these logical axes are never cut nor padded (see [`AxisUnits`]).
+    ///
+    /// [`AxisUnits`]: super::AxisUnits
+    #[must_use]
+    pub fn keeping_units_whole(mut self, logical: &[&str]) -> Self {
+        self.whole_units = logical.iter().map(|axis| axis.to_string()).collect();
+        self
+    }
+
+    /// Whether the units of `logical` are never cut nor padded.
+    pub fn keeps_units_whole(&self, logical: &str) -> bool {
+        self.whole_units.iter().any(|axis| axis == logical)
     }
 
     /// The mesh axes that `logical` is split over, major to minor.

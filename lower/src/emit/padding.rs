@@ -1,0 +1,64 @@
+//! Values at the entry's boundary whose shards are padded.
+//!
+//! Plugins give every device of an unevenly split parameter or result the whole of it. Inside a program they
+//! split unevenly and keep what is beyond a value's end out of every sum. So the entry's own parameters and
+//! results have the padded shape, which splits evenly; slicing the padding off and adding it move nothing
+//! between devices.
+
+use lapidary_graph::{Literal, TensorType};
+
+use super::{Emitter, Signature, Site};
+use crate::LowerError;
+use crate::mlir::{Dense, Location, Value};
+use crate::sharding::Sharding;
+
+impl Emitter<'_> {
+    /// Writes the value that the entry's parameter `padded` carries.
+    pub(crate) fn without_padding(
+        &mut self,
+        padded: Value,
+        ty: &TensorType,
+        sharding: &Sharding,
+    ) -> Result<Value, LowerError> {
+        let site = boundary_site("unpad", vec![padded], ty.clone());
+        let start = vec![0; ty.rank()];
+        let stride = vec![1; ty.rank()];
+        let sliced = only(self.slice(&site, &start, &ty.dims, &stride)?)?;
+        self.constrained(sliced, sharding)
+    }
+
+    /// Writes `value` as the entry's result carries it.
+    pub(crate) fn with_padding(&mut self, value: Value, sharding: &Sharding) -> Result<Value, LowerError> {
+        let value = self.constrained(value, sharding)?;
+        let scalar = TensorType::scalar(value.ty.dtype);
+        let zero = Literal::from_bytes(scalar.clone(), &vec![0; scalar.byte_size()])
+            .map_err(|error| LowerError::Unverified(error.to_string()))?;
+        let zero_site = boundary_site("pad", Vec::new(), scalar);
+        let attributes = format_args!(" {}", Dense(&zero));
+        let zero = only(self.statement(&zero_site, "stablehlo.constant", attributes, Signature::Results)?)?;
+
+        let padded = value.ty.with_dims(sharding.padded_shape());
+        let none = vec![0; padded.rank()];
+        let high: Vec<i64> =
+            padded.dims.iter().zip(&value.ty.dims).map(|(padded, size)| (padded - size) as i64).collect();
+        let site = boundary_site("pad", vec![value, zero], padded);
+        only(self.pad(&site, &none, &high, &vec![0; high.len()])?)
+    }
+
+    /// Plugins would otherwise gather what is sliced or padded.
+    fn constrained(&mut self, value: Value, sharding: &Sharding) -> Result<Value, LowerError> {
+        let Some(placement) = self.placement else { return Ok(value) };
+        let ty = value.ty.clone();
+        let site = boundary_site("sharding_constraint", vec![value], ty);
+        let attributes = format_args!(" {}", placement.constraint(sharding));
+        only(self.statement(&site, "sdy.sharding_constraint", attributes, Signature::Results)?)
+    }
+}
+
+fn boundary_site(op: &'static str, operands: Vec<Value>, result: TensorType) -> Site<'static> {
+    Site { operands, results: vec![result], location: Location { path: "", op }, function: "main" }
+}
+
+fn only(mut results: Vec<Value>) -> Result<Value, LowerError> {
+    results.pop().ok_or_else(|| LowerError::Unverified("an operation has no result".to_string()))
+}
