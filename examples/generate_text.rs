@@ -11,7 +11,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, anyhow};
-use lapidary::engine::{Engine, GenerateOptions, Piece, Sampling};
+use lapidary::engine::{Engine, GenerateOptions, Piece, Placement, Sampling};
 use lapidary::model::Model;
 use lapidary::runtime::plugins::{self, Environment, PluginKind};
 use lapidary::runtime::{Client, ClientOptions, Plugin};
@@ -30,7 +30,8 @@ fn main() -> Result<()> {
     let device = client.addressable_devices().first().context("the plugin has a device")?;
 
     // Weights are loaded once, in the dtype they are stored in. The closure may show progress or cancel.
-    let engine = Engine::load(&client, device, model.checkpoint(), None, &mut |_| ControlFlow::Continue(()))?;
+    let placement = Placement::single(&client, device);
+    let engine = Engine::load(&placement, model.checkpoint(), None, &mut |_| ControlFlow::Continue(()))?;
 
     let tokenizer = model.tokenizer().map_err(|reason| anyhow!("{reason}"))?;
     let tokens = tokenizer.encode(&prompt)?;

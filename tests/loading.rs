@@ -7,7 +7,7 @@ mod support;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use lapidary::engine::Engine;
+use lapidary::engine::{Engine, Placement};
 use lapidary::graph::DType;
 use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::GemmaConfig;
@@ -62,10 +62,10 @@ fn copied_and_converted_weights_leave_no_pages_behind() {
         let size = std::fs::metadata(&file).unwrap().len() as usize;
         // It stays open, as a command's does: the mapping would vanish with it.
         let checkpoint = Checkpoint::open(&model).unwrap();
-        let device = &client.addressable_devices()[0];
+        let placement = Placement::single(&client, &client.addressable_devices()[0]);
         let go_on = &mut |_| ControlFlow::Continue(());
-        let engine = Engine::load(&client, device, &checkpoint, dtype, go_on).unwrap();
-        let stats = engine.load_stats();
+        let engine = Engine::load(&placement, &checkpoint, dtype, go_on).unwrap();
+        let stats = engine.load_stats()[0];
         let in_place = !moved && dtype.is_none();
         assert_eq!(stats.in_place_bytes, if in_place { stats.bytes } else { 0 });
         if !in_place {

@@ -6,6 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use lapidary::engine::Sampling;
 use lapidary::graph::DType;
+use lapidary::lower::Mesh;
 
 /// Which model, and how its weights are held.
 #[derive(Args, Debug)]
@@ -49,6 +50,15 @@ impl DtypeArg {
 /// Where to run.
 #[derive(Args, Debug)]
 pub struct DeviceArgs {
+    #[command(flatten)]
+    pub choice: DeviceChoice,
+    #[command(flatten)]
+    pub mesh: MeshArgs,
+}
+
+/// Which kind of device.
+#[derive(Args, Debug)]
+pub struct DeviceChoice {
     /// Device to run on; auto takes the best one present and says which.
     #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
     pub device: DeviceArg,
@@ -56,6 +66,19 @@ pub struct DeviceArgs {
     /// PJRT plugin to load, instead of looking for one.
     #[arg(long, value_name = "FILE")]
     pub plugin: Option<PathBuf>,
+}
+
+/// How a model is split over several devices.
+#[derive(Args, Debug)]
+pub struct MeshArgs {
+    /// Split the model over devices in a grid of named axes, such as data=2,model=4: the rows of a batch over
+    /// data; heads, feed-forward and vocabulary over model.
+    #[arg(long, value_name = "AXIS=N,...")]
+    pub mesh: Option<Mesh>,
+
+    /// How many devices the CPU is to act as; default: as many as the mesh has.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
+    pub virtual_devices: Option<usize>,
 }
 
 /// `--device`.

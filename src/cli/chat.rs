@@ -91,12 +91,9 @@ impl Chat<'_> {
     fn talk(mut self) -> Result<()> {
         interrupt::converse();
         let mut editor = LineEditor::open(self.ui)?;
-        let (model, device) = (self.session.model.path(), self.session.engine.device());
-        self.ui.note(format_args!(
-            "{} on {}. /help lists the commands; Ctrl-D ends.",
-            model.display(),
-            device.description().kind
-        ));
+        let (model, placement) = (self.session.model.path(), self.session.engine.placement());
+        self.ui
+            .note(format_args!("{} on {placement}. /help lists the commands; Ctrl-D ends.", model.display()));
         loop {
             let line = match editor.read()? {
                 Line::Entered(line) => line,

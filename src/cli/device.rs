@@ -10,7 +10,7 @@ use lapidary::runtime::plugins::{
 };
 use lapidary::runtime::{Client, ClientOptions, Plugin};
 
-use super::args::{DeviceArg, DeviceArgs};
+use super::args::{DeviceArg, DeviceArgs, DeviceChoice};
 use super::interrupt;
 use super::ui::Ui;
 
@@ -22,13 +22,15 @@ pub struct Connection {
     pub seconds: f64,
 }
 
-/// Connects to the device that the arguments ask for, installing the CPU plugin if need be.
+/// Connects to the kind of device that the arguments ask for, installing the CPU plugin if need be. The CPU acts as
+/// `cpu_devices` devices.
 ///
 /// # Errors
 /// If there is no plugin for it, or it does not start.
-pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
+pub fn connect(args: &DeviceArgs, cpu_devices: usize, ui: &Ui) -> Result<Connection> {
     let started = Instant::now();
     let environment = Environment::from_process();
+    let DeviceArgs { choice: args, mesh } = args;
     let kind = match args.device {
         DeviceArg::Cpu => PluginKind::Cpu,
         DeviceArg::Tpu => PluginKind::Tpu,
@@ -48,11 +50,21 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
              TPU VM, choose another --device, or give --device tpu with a --plugin to try regardless"
         );
     }
-    let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
-    let plugin = Plugin::load(&located.path)?;
     // A plugin that was named may drive another kind of device than the best one present.
     let named = args.plugin.is_some() && args.device == DeviceArg::Auto;
-    let options = if named { ClientOptions::new() } else { client_options(kind) };
+    if mesh.virtual_devices.is_some() && kind != PluginKind::Cpu && !named {
+        bail!(
+            "--virtual-devices divides the CPU, but the device is {kind}, whose devices are real: leave it out, or \
+             add --device cpu"
+        );
+    }
+    let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
+    let plugin = Plugin::load(&located.path)?;
+    let options = match mesh.virtual_devices {
+        None if named => ClientOptions::new(),
+        None => client_options(kind, cpu_devices),
+        Some(_) => client_options(PluginKind::Cpu, cpu_devices),
+    };
     let client = Client::create(&plugin, &options)
         .with_context(|| format!("the plugin {} does not start", located.path.display()))?;
     Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
@@ -60,7 +72,7 @@ pub fn connect(args: &DeviceArgs, ui: &Ui) -> Result<Connection> {
 
 /// Whether the arguments lead to the TPU plugin: by the device, or by the name of a plugin given for another
 /// device. Both at once are taken at their word.
-fn wants_tpu(args: &DeviceArgs) -> bool {
+fn wants_tpu(args: &DeviceChoice) -> bool {
     match (&args.plugin, args.device) {
         (None, device) => device == DeviceArg::Tpu,
         (Some(_), DeviceArg::Tpu) => false,
@@ -70,11 +82,13 @@ fn wants_tpu(args: &DeviceArgs) -> bool {
     }
 }
 
-/// The options that every command creates a client with.
-pub fn client_options(kind: PluginKind) -> ClientOptions {
+/// The options that every command creates a client with. The CPU acts as `cpu_devices` devices, which share its
+/// cores, so that without a mesh there is no use for more than one.
+pub fn client_options(kind: PluginKind, cpu_devices: usize) -> ClientOptions {
     match kind {
-        // One device: the others would only share the same cores.
-        PluginKind::Cpu => ClientOptions::new().cpu_device_count(1),
+        PluginKind::Cpu => {
+            ClientOptions::new().cpu_device_count(i64::try_from(cpu_devices).unwrap_or(i64::MAX))
+        }
         PluginKind::Tpu | PluginKind::Cuda => ClientOptions::new(),
     }
 }

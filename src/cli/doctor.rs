@@ -7,7 +7,7 @@ use clap::Args;
 use lapidary::runtime::plugins::{self, Candidate, Environment, PluginKind, Source};
 use serde::{Serialize, Serializer};
 
-use super::args::{DeviceArg, DeviceArgs};
+use super::args::{DeviceArg, DeviceChoice};
 use super::{device, output};
 
 mod host;
@@ -30,7 +30,7 @@ pub use probe::{PROBE_COMMAND, ProbeArgs, run as probe};
 The exit code is 0 if a device can be used, and 2 if none can.")]
 pub struct DoctorArgs {
     #[command(flatten)]
-    device: DeviceArgs,
+    device: DeviceChoice,
 
     /// Print one JSON object.
     #[arg(long)]

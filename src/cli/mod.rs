@@ -8,6 +8,7 @@ mod exit;
 mod generate;
 mod input;
 mod interrupt;
+mod mesh;
 mod output;
 mod plugin;
 mod score;

@@ -4,12 +4,13 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Timings};
 use lapidary::model::Model;
 use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
+use super::mesh::MeshPlan;
 use super::ui::Ui;
 use super::{device, interrupt, output};
 
@@ -41,24 +42,23 @@ pub fn open_model(args: &ModelArgs, ui: &Ui) -> Result<Model> {
 }
 
 impl Session {
-    /// Loads an opened model onto the device that the arguments ask for.
+    /// Loads an opened model onto the devices that the arguments ask for.
     ///
     /// # Errors
-    /// If the device cannot be reached or the weights cannot be loaded; with `--check`, if a weight is not a
-    /// finite number.
+    /// If mesh and devices do not fit, a device cannot be reached, or the weights cannot be loaded; with
+    /// `--check`, if a weight is not a finite number.
     pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
+        let plan = MeshPlan::read(&device_args.mesh)?;
         if args.check {
             check_weights(&model, ui)?;
         }
-        let connection = device::connect(device_args, ui)?;
-        let devices = connection.client.addressable_devices();
-        let device = devices.first().context("the plugin has no device that this process can use")?;
+        let connection = device::connect(device_args, plan.num_devices(), ui)?;
+        let placement = plan.place(&connection.client)?;
         let started = Instant::now();
         let catch = interrupt::catch();
         let bar = ui.bytes("loading", model.checkpoint().byte_count());
         let engine = Engine::load(
-            &connection.client,
-            device,
+            &placement,
             model.checkpoint(),
             args.dtype.dtype(),
             &mut |progress: Progress| {

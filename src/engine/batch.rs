@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use lapidary_models::program::{Input, Output, ParamRole, Phase, ProgramShape, ResultRole, StateKind};
-use lapidary_runtime::{Argument, Buffer, ElementType};
+use lapidary_models::program::{Output, ParamRole, Phase, ProgramShape, ResultRole};
+use lapidary_runtime::{Argument, Execution};
 
 use super::compile::CompiledProgram;
+use super::placement::Placement;
 use super::sequences::{check_tokens, longest};
-use super::{Engine, EngineError, dtype};
+use super::sharded_buffer::ShardedBuffer;
+use super::state::{self, State};
+use super::{Engine, EngineError, inputs};
 
-/// Rows of sequences on one device.
+/// Rows of sequences, side by side on the devices of an engine.
 ///
 /// A row takes no notice of the others: which rows are in a batch, how prompts are padded and when others
 /// end make no difference to its answer beyond rounding.
@@ -19,7 +22,7 @@ pub struct Batch<'e> {
     capacity: usize,
     /// Tokens that each row's cache holds.
     lengths: Vec<usize>,
-    state: HashMap<(usize, StateKind), Buffer>,
+    state: State,
 }
 
 /// The tokens that each row takes in one step.
@@ -30,11 +33,14 @@ pub(super) struct Step<'t> {
 }
 
 /// What a step answers, by role.
-pub(super) struct StepOutputs(HashMap<Output, Buffer>);
+pub(super) struct StepOutputs<'e> {
+    placement: &'e Placement,
+    outputs: HashMap<Output, ShardedBuffer>,
+}
 
 impl<'e> Batch<'e> {
     pub(super) fn new(engine: &'e Engine, rows: usize, capacity: usize) -> Result<Self, EngineError> {
-        let mut batch = Self { engine, capacity, lengths: vec![0; rows], state: HashMap::new() };
+        let mut batch = Self { engine, capacity, lengths: vec![0; rows], state: State::new() };
         batch.clear()?;
         Ok(batch)
     }
@@ -57,36 +63,12 @@ impl<'e> Batch<'e> {
     /// Empties all rows.
     ///
     /// # Errors
-    /// If the device has no room for the KV cache.
+    /// If the devices have no room for the KV cache.
     pub fn clear(&mut self) -> Result<(), EngineError> {
-        let Engine { client, device, config, .. } = self.engine;
-        let shape = self.engine.shape(Phase::Decode, self.rows(), 1, self.capacity);
         self.lengths.fill(0);
+        // The old cache goes first: there may be no room for both.
         self.state.clear();
-        let bytes = shape.cache_bytes(config);
-        let (rows, positions) = (shape.batch, shape.capacity);
-        let mut zeros: Vec<u8> = Vec::new();
-        for (layer, &kind) in config.layer_kinds.iter().enumerate() {
-            let dims = shape.cache_dims(config, kind);
-            // A context may be so long that the cache is larger than memory, which must not abort.
-            let len = dims.iter().try_fold(shape.dtype.byte_width(), |len, dim| len.checked_mul(*dim));
-            let missing = len.map(|len| (len, zeros.try_reserve_exact(len.saturating_sub(zeros.len()))));
-            let Some((len, Ok(()))) = missing else {
-                return Err(EngineError::CacheSize { bytes, rows, positions });
-            };
-            zeros.resize(len, 0);
-            for kind in StateKind::ALL {
-                let buffer = client
-                    .buffer_from_host(&zeros, dtype::element_type(shape.dtype), &dims, device)
-                    .map_err(|source| EngineError::Cache {
-                        bytes,
-                        rows,
-                        positions,
-                        source: Box::new(source),
-                    })?;
-                self.state.insert((layer, kind), buffer);
-            }
-        }
+        self.state = state::empty(self.engine, &self.shape(Phase::Decode, 1))?;
         Ok(())
     }
 
@@ -111,7 +93,7 @@ impl<'e> Batch<'e> {
             let ending: Vec<bool> = ending.collect();
             let outputs = self.step(&program, &Step { tokens: chunk, targets: Vec::new() })?;
             if ending.contains(&true) {
-                let answers = outputs.logits(&program)?;
+                let answers = outputs.logits(&program, self.rows())?;
                 let ended = logits.iter_mut().zip(answers).zip(ending).filter(|(_, ending)| *ending);
                 ended.for_each(|((logits, answer), _)| *logits = answer);
             }
@@ -129,7 +111,7 @@ impl<'e> Batch<'e> {
         self.check(&sequences)?;
         let program = self.engine.program(self.shape(Phase::Decode, 1))?;
         let outputs = self.step(&program, &Step { tokens: sequences, targets: Vec::new() })?;
-        let mut logits = outputs.logits(&program)?;
+        let mut logits = outputs.logits(&program, self.rows())?;
         logits.iter_mut().zip(tokens).filter(|(_, token)| token.is_none()).for_each(|(l, _)| l.clear());
         Ok(logits)
     }
@@ -157,74 +139,62 @@ impl<'e> Batch<'e> {
         &mut self,
         program: &CompiledProgram,
         step: &Step<'_>,
-    ) -> Result<StepOutputs, EngineError> {
+    ) -> Result<StepOutputs<'e>, EngineError> {
         let failed = |source| EngineError::Execute { program: program.shape, source: Box::new(source) };
-        let inputs = self.inputs(program, step).map_err(failed)?;
-        let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(program.signature.params.len());
-        for param in &program.signature.params {
-            arguments.push(match &param.role {
-                ParamRole::Weight(spec) => self.engine.weights.get(&spec.name)?.into(),
-                ParamRole::Input(input) => inputs.get(input).ok_or(EngineError::StateLost)?.into(),
-                ParamRole::State { layer, kind } => {
-                    self.state.remove(&(*layer, *kind)).ok_or(EngineError::StateLost)?.into()
+        let Engine { placement, config, weights, .. } = self.engine;
+        let inputs =
+            inputs::upload(placement, program, &self.lengths, step, config.pad_token_id).map_err(failed)?;
+        let mut arguments: Vec<Vec<Argument<'_>>> =
+            placement.addressable_devices().map(|_| Vec::new()).collect();
+        for (param, _) in program.params() {
+            match &param.role {
+                ParamRole::Weight(spec) => weights.get(&spec.name)?.lend(&mut arguments),
+                ParamRole::Input(input) => {
+                    inputs.get(input).ok_or(EngineError::StateLost)?.lend(&mut arguments);
                 }
-            });
+                ParamRole::State { layer, kind } => {
+                    let state = self.state.remove(&(*layer, *kind)).ok_or(EngineError::StateLost)?;
+                    state.give(&mut arguments);
+                }
+            }
         }
-        let results = program.executable.run(arguments).map_err(failed)?;
+        let results = program.executable.execute(arguments).and_then(Execution::wait).map_err(failed)?;
+        let mut by_device: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
         let mut outputs = HashMap::new();
-        for (result, buffer) in program.signature.results.iter().zip(results) {
+        for (result, _) in program.results() {
+            let shards = ShardedBuffer::new(by_device.iter_mut().filter_map(Iterator::next).collect());
             match result.role {
                 ResultRole::Output(output) => {
-                    outputs.insert(output, buffer);
+                    outputs.insert(output, shards);
                 }
                 ResultRole::State { layer, kind } => {
-                    self.state.insert((layer, kind), buffer);
+                    self.state.insert((layer, kind), shards);
                 }
             }
         }
         for (length, tokens) in self.lengths.iter_mut().zip(&step.tokens) {
             *length += tokens.len();
         }
-        Ok(StepOutputs(outputs))
-    }
-
-    fn inputs(
-        &self,
-        program: &CompiledProgram,
-        step: &Step<'_>,
-    ) -> lapidary_runtime::Result<HashMap<Input, Buffer>> {
-        let Engine { client, device, config, .. } = self.engine;
-        let width = program.shape.tokens;
-        let mut inputs = HashMap::new();
-        for param in &program.signature.params {
-            let ParamRole::Input(input) = param.role else { continue };
-            let values: Vec<i32> = match input {
-                Input::Tokens => padded(&step.tokens, width, config.pad_token_id),
-                Input::Targets => padded(&step.targets, width, config.pad_token_id),
-                Input::Start => self.lengths.iter().map(|&length| length as i32).collect(),
-                Input::Count => step.tokens.iter().map(|tokens| tokens.len() as i32).collect(),
-            };
-            let bytes = bytemuck::cast_slice(&values);
-            let buffer = client.buffer_from_host(bytes, ElementType::S32, &param.ty.dims, device)?;
-            inputs.insert(input, buffer);
-        }
-        Ok(inputs)
+        Ok(StepOutputs { placement, outputs })
     }
 }
 
-impl StepOutputs {
+impl StepOutputs<'_> {
     /// An output's elements, those of one row after the other; [`split_rows`] finds them. Logits of a whole
     /// chunk can take hundreds of MB, so they are not copied apart here.
     pub(super) fn values(&self, program: &CompiledProgram, output: Output) -> Result<Vec<f32>, EngineError> {
-        let buffer = self.0.get(&output).ok_or(EngineError::StateLost)?;
+        let role = ResultRole::Output(output);
+        let result = program.results().find(|(result, _)| result.role == role);
+        let (result, sharding) = result.ok_or(EngineError::StateLost)?;
+        let shards = self.outputs.get(&output).ok_or(EngineError::StateLost)?;
         let failed = |source| EngineError::Execute { program: program.shape, source: Box::new(source) };
-        buffer.to_vec::<f32>().map_err(failed)
+        shards.to_f32(self.placement, sharding, &result.ty.dims).map_err(failed)
     }
 
-    /// The logits of each row, where there is one position a row.
-    fn logits(&self, program: &CompiledProgram) -> Result<Vec<Vec<f32>>, EngineError> {
+    /// The logits of the first `rows` rows, where there is one position a row; the others are idle.
+    fn logits(&self, program: &CompiledProgram, rows: usize) -> Result<Vec<Vec<f32>>, EngineError> {
         let values = self.values(program, Output::Logits)?;
-        Ok(split_rows(&values, program.shape.batch).map(<[f32]>::to_vec).collect())
+        Ok(split_rows(&values, program.shape.batch).take(rows).map(<[f32]>::to_vec).collect())
     }
 }
 
@@ -242,10 +212,4 @@ pub(super) fn take_chunk<'t>(rest: &mut [&'t [u32]], width: usize) -> Vec<&'t [u
             chunk
         })
         .collect()
-}
-
-/// Rows of `width` ids, padded at the end.
-fn padded(rows: &[&[u32]], width: usize, pad: u32) -> Vec<i32> {
-    let pad = std::iter::repeat(&pad);
-    rows.iter().flat_map(|row| row.iter().chain(pad.clone()).take(width).map(|&id| id as i32)).collect()
 }

@@ -1,26 +1,27 @@
 //! From a program's shape to an executable.
 
 use lapidary_graph::verify::verify_program;
-use lapidary_lower::{LowerOptions, ShardingRules, Target, lower};
+use lapidary_lower::{EntryShardings, LowerOptions, Sharding, Target, lower};
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{ProgramShape, Signature, build};
-use lapidary_runtime::{Client, CompileOptions, CompilerFlag, Device, LoadedExecutable, Program};
+use lapidary_models::program::{ParamSpec, ProgramShape, ResultSpec, Signature, build};
+use lapidary_runtime::{CompileOptions, CompilerFlag, LoadedExecutable, Program};
 
 use super::EngineError;
+use super::placement::Placement;
 
-/// A program that is loaded on the device, with its signature.
+/// A program that is loaded on the devices of a placement, with its signature and how that is split over them.
 #[derive(Debug)]
 pub(super) struct CompiledProgram {
     pub(super) shape: ProgramShape,
-    pub(super) signature: Signature,
     pub(super) executable: LoadedExecutable,
+    signature: Signature,
+    shardings: EntryShardings,
 }
 
 impl CompiledProgram {
     /// Builds, verifies, lowers and compiles the program of `shape`.
     pub(super) fn compile(
-        client: &Client,
-        device: &Device,
+        placement: &Placement,
         target: &Target,
         config: &GemmaConfig,
         shape: &ProgramShape,
@@ -30,16 +31,29 @@ impl CompiledProgram {
             program: *shape,
             violations: Box::new(violations),
         })?;
-        let options = LowerOptions { target, mesh: None, rules: &ShardingRules::transformer() };
-        let text = lower(module, &options)
+        let mesh = Some(placement.mesh()).filter(|mesh| mesh.num_devices() > 1);
+        let text = lower(module, &LowerOptions { target, mesh, rules: placement.rules() })
             .map_err(|source| EngineError::Lower { program: *shape, source: Box::new(source) })?;
-        let on_device = CompileOptions::on_device(device.id());
+        let ids = placement.devices().iter().map(|device| device.id()).collect();
+        let on_devices = CompileOptions::new().device_assignment(vec![ids]);
         let flags = target.compiler_flags.iter();
         let options =
-            flags.fold(on_device, |options, (name, value)| options.flag(*name, CompilerFlag::Bool(*value)));
-        let executable = client
+            flags.fold(on_devices, |options, (name, value)| options.flag(*name, CompilerFlag::Bool(*value)));
+        let executable = placement
+            .client()
             .compile(&Program::stablehlo(&text), &options)
             .map_err(|source| EngineError::Compile { program: *shape, source: Box::new(source) })?;
-        Ok(Self { shape: *shape, signature: program.signature, executable })
+        let shardings = placement.shardings(&program.module);
+        Ok(Self { shape: *shape, executable, signature: program.signature, shardings })
+    }
+
+    /// Each parameter and how it is split.
+    pub(super) fn params(&self) -> impl Iterator<Item = (&ParamSpec, &Sharding)> {
+        self.signature.params.iter().zip(&self.shardings.params)
+    }
+
+    /// Each result and how it is split.
+    pub(super) fn results(&self) -> impl Iterator<Item = (&ResultSpec, &Sharding)> {
+        self.signature.results.iter().zip(&self.shardings.results)
     }
 }

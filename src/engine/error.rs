@@ -23,6 +23,9 @@ pub enum EngineError {
     /// The checkpoint lacks a weight that a program asks for.
     #[error("the checkpoint has no tensor `{0}`")]
     MissingTensor(String),
+    /// The checkpoint has a weight that no program takes.
+    #[error("no program of this model takes the tensor `{0}`")]
+    UnusedTensor(String),
     /// A tensor did not reach the device.
     #[error("tensor `{tensor}` could not be loaded onto the device")]
     LoadTensor {

@@ -6,9 +6,14 @@ mod compile;
 mod dtype;
 mod error;
 mod generate;
+mod inputs;
+mod placement;
+mod region;
 mod sampling;
 mod score;
 mod sequences;
+mod sharded_buffer;
+mod state;
 mod stop;
 mod weights;
 
@@ -17,16 +22,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapidary_graph::DType;
-use lapidary_lower::Target;
+use lapidary_lower::{Sharding, Target};
 use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::program::{ParamRole, Phase, ProgramShape, build};
 use lapidary_models::progress::OnProgress;
-use lapidary_runtime::{Client, Device};
 
 pub use batch::Batch;
 pub use error::EngineError;
 pub use generate::{FinishReason, GenerateOptions, Generation, Piece, Timings};
+pub use placement::{Placement, PlacementError, check_mesh};
 pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
 pub use score::{OnLogits, Score, ScoreChunk};
 pub use sequences::check_sequences;
@@ -39,17 +44,22 @@ use weights::Weights;
 /// Prompt chunks are padded to one of these numbers of tokens, so that a few programs serve all lengths.
 const PREFILL_BUCKETS: [usize; 6] = [16, 32, 64, 128, 256, 512];
 
+/// Most tokens that a row takes in one step.
+pub const MAX_STEP_TOKENS: usize = {
+    let [.., largest] = PREFILL_BUCKETS;
+    largest
+};
+
 /// Smallest KV cache, in positions. Capacities are powers of two from here, capped at the context, so that
 /// conversations of similar length share programs.
 const MIN_CAPACITY: usize = 128;
 
-/// A model ready to run on one device.
+/// A model ready to run on the devices of a placement.
 ///
 /// Weights are loaded once; programs are compiled when a batch first needs them.
 #[derive(Debug)]
 pub struct Engine {
-    client: Client,
-    device: Device,
+    placement: Placement,
     target: &'static Target,
     config: GemmaConfig,
     dtype: DType,
@@ -59,30 +69,31 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads `checkpoint` onto `device` in `dtype`, or in the dtype that suits how it is stored (bf16 stays
-    /// bf16; f32 and f16 become f32, which holds both exactly).
+    /// Loads `checkpoint` onto the devices of `placement` in `dtype`, or in the dtype that suits how it is stored
+    /// (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Each device gets only its shards.
     ///
-    /// Weights already stored in that dtype and aligned are used in place where the device can.
+    /// Shards that are already stored in that dtype, in one piece and aligned, are used in place where the device
+    /// can.
     ///
     /// # Errors
     /// If the platform has no target table, the dtype is not bf16 or f32, or a tensor does not load.
     pub fn load(
-        client: &Client,
-        device: &Device,
+        placement: &Placement,
         checkpoint: &Checkpoint,
         dtype: Option<DType>,
         progress: OnProgress<'_>,
     ) -> Result<Self, EngineError> {
-        let platform = client.platform_name();
+        let platform = placement.client().platform_name();
         let target =
             Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
+        let config = checkpoint.config().clone();
         let dtype = dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype()));
-        let weights = Weights::load(client, device, checkpoint, dtype, progress)?;
+        let shardings = weight_shardings(placement, &config, dtype)?;
+        let weights = Weights::load(placement, checkpoint, dtype, &shardings, progress)?;
         Ok(Self {
-            client: client.clone(),
-            device: device.clone(),
+            placement: placement.clone(),
             target,
-            config: checkpoint.config().clone(),
+            config,
             dtype,
             weights,
             programs: Mutex::default(),
@@ -100,13 +111,13 @@ impl Engine {
         self.dtype
     }
 
-    /// The device that the model runs on.
-    pub fn device(&self) -> &Device {
-        &self.device
+    /// The devices that the model runs on.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
-    /// What loading did.
-    pub fn load_stats(&self) -> LoadStats {
+    /// What loading did on each addressable device, in the order of the mesh.
+    pub fn load_stats(&self) -> &[LoadStats] {
         self.weights.stats()
     }
 
@@ -130,9 +141,8 @@ impl Engine {
 
     /// The number of tokens that a chunk with `remaining` tokens to go is padded to.
     fn bucket(remaining: usize, capacity: usize) -> usize {
-        let [.., largest] = PREFILL_BUCKETS;
         let fitting = PREFILL_BUCKETS.into_iter().find(|&bucket| bucket >= remaining);
-        fitting.unwrap_or(largest).min(capacity)
+        fitting.unwrap_or(MAX_STEP_TOKENS).min(capacity)
     }
 
     /// Compiles what is not compiled yet of `shapes`, at the same time.
@@ -147,9 +157,9 @@ impl Engine {
         let started = Instant::now();
         let compiled = std::thread::scope(|scope| {
             let compile = |shape| {
-                scope.spawn(move || {
-                    CompiledProgram::compile(&self.client, &self.device, self.target, &self.config, shape)
-                })
+                let compile =
+                    move || CompiledProgram::compile(&self.placement, self.target, &self.config, shape);
+                scope.spawn(compile)
             };
             let running: Vec<_> = missing.iter().map(compile).collect();
             running.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
@@ -167,9 +177,30 @@ impl Engine {
         lock(&self.programs).get(&shape).cloned().ok_or(EngineError::CompilerThread(shape))
     }
 
-    fn shape(&self, phase: Phase, batch: usize, tokens: usize, capacity: usize) -> ProgramShape {
+    /// The shape of a program for `rows` sequences, idle rows that the mesh takes included.
+    fn shape(&self, phase: Phase, rows: usize, tokens: usize, capacity: usize) -> ProgramShape {
+        let batch = self.placement.padded_rows(rows);
         ProgramShape { phase, batch, tokens, capacity, dtype: self.dtype }
     }
+}
+
+/// How the weights are split, by name. All programs of a model take them alike, so the smallest one tells.
+fn weight_shardings(
+    placement: &Placement,
+    config: &GemmaConfig,
+    dtype: DType,
+) -> Result<HashMap<String, Sharding>, EngineError> {
+    let batch = placement.padded_rows(1);
+    let shape = ProgramShape { phase: Phase::Decode, batch, tokens: 1, capacity: 1, dtype };
+    let program = build(config, &shape)?;
+    let shardings = placement.shardings(&program.module).params;
+    let weights = program.signature.params.into_iter().zip(shardings).filter_map(|(param, sharding)| {
+        match param.role {
+            ParamRole::Weight(spec) => Some((spec.name, sharding)),
+            ParamRole::Input(_) | ParamRole::State { .. } => None,
+        }
+    });
+    Ok(weights.collect())
 }
 
 /// A poisoned lock still guards whole values here: nothing that holds one leaves a value half-changed.

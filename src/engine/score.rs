@@ -75,12 +75,12 @@ impl Engine {
                 tokens.iter().zip(&targets).map(|(tokens, targets)| (tokens.len(), targets.len())).unzip();
             let outputs = batch.step(&program, &Step { tokens, targets })?;
             let values = outputs.values(&program, Output::Nll)?;
-            for ((nll, row), scored) in nll.iter_mut().zip(split_rows(&values, sequences.len())).zip(scored) {
+            for ((nll, row), scored) in nll.iter_mut().zip(split_rows(&values, shape.batch)).zip(scored) {
                 nll.extend(row.iter().take(scored));
             }
             if let Some(on_logits) = on_logits.as_deref_mut() {
                 let values = outputs.values(&program, Output::Logits)?;
-                let rows = split_rows(&values, sequences.len());
+                let rows = split_rows(&values, shape.batch);
                 let vocab = self.config.live_vocab_size();
                 for (sequence, ((logits, position), count)) in rows.zip(starts).zip(counts).enumerate() {
                     let logits = logits.get(..count * vocab).unwrap_or_default();

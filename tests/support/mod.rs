@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use lapidary::engine::Engine;
+use lapidary::engine::{Engine, Placement};
 use lapidary::graph::DType;
 use lapidary::models::checkpoint::Checkpoint;
 use lapidary::runtime::{Client, ClientOptions, Plugin};
@@ -25,8 +25,8 @@ pub fn cpu() -> Option<Client> {
 
 pub fn load(client: &Client, dir: &Path, dtype: Option<DType>) -> Engine {
     let checkpoint = Checkpoint::open(dir).unwrap();
-    let device = &client.addressable_devices()[0];
-    Engine::load(client, device, &checkpoint, dtype, &mut |_| ControlFlow::Continue(())).unwrap()
+    let placement = Placement::single(client, &client.addressable_devices()[0]);
+    Engine::load(&placement, &checkpoint, dtype, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// Logits of every position of every sequence, scored as one batch.

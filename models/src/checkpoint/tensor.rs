@@ -66,6 +66,23 @@ impl TensorView {
         convert(self.dtype, self.bytes(), dtype, out)
     }
 
+    /// Writes the elements numbered `elements` into `out` as [`convert_into`](Self::convert_into) does, so that a
+    /// part of the tensor can be read without the rest.
+    ///
+    /// # Errors
+    /// [`ConvertError`] if the tensor does not have all of these elements, or `out` has room for another number.
+    pub fn convert_range_into(
+        &self,
+        elements: Range<usize>,
+        dtype: StoredDtype,
+        out: &mut [u8],
+    ) -> Result<(), ConvertError> {
+        let size = self.dtype.size();
+        let bytes = elements.start.checked_mul(size).zip(elements.end.checked_mul(size));
+        let input = bytes.and_then(|(start, end)| self.bytes().get(start..end));
+        convert(self.dtype, input.unwrap_or_default(), dtype, out)
+    }
+
     /// Lets go of the tensor's physical pages; see [`Source::release`].
     pub fn release(&self) {
         self.source.release(self.range());

@@ -1,0 +1,55 @@
+//! The mesh that the arguments ask for.
+
+use anyhow::{Context, Result, bail};
+use lapidary::engine::{Placement, check_mesh};
+use lapidary::lower::{Mesh, ShardingRules};
+use lapidary::runtime::Client;
+
+use super::args::MeshArgs;
+
+/// A mesh and rules that go together, before there are devices.
+pub struct MeshPlan {
+    mesh: Mesh,
+    rules: ShardingRules,
+}
+
+impl MeshPlan {
+    /// Reads and checks the arguments.
+    ///
+    /// # Errors
+    /// If the rules cannot be read, or mesh, rules and number of virtual devices do not fit together.
+    pub fn read(args: &MeshArgs) -> Result<Self> {
+        let rules = ShardingRules::transformer();
+        let mesh = args.mesh.clone().unwrap_or_default();
+        check_mesh(&mesh, &rules)?;
+        let needed = mesh.num_devices();
+        match (args.virtual_devices, &args.mesh) {
+            (Some(devices), Some(mesh)) if devices != needed => bail!(
+                "--virtual-devices {devices} does not fit --mesh {mesh}, whose sizes multiply to {needed}: give \
+                 --virtual-devices {needed}, which is the default, or another mesh"
+            ),
+            (Some(devices), None) if devices != 1 => bail!(
+                "--virtual-devices {devices} needs a mesh that says what they are for: add --mesh, for example \
+                 --mesh model={devices}"
+            ),
+            _ => Ok(Self { mesh, rules }),
+        }
+    }
+
+    /// Devices that the mesh takes.
+    pub fn num_devices(&self) -> usize {
+        self.mesh.num_devices()
+    }
+
+    /// The devices of `client` that the model is to run on.
+    ///
+    /// # Errors
+    /// If there are too few.
+    pub fn place(self, client: &Client) -> Result<Placement> {
+        if self.num_devices() > 1 {
+            return Ok(Placement::new(client, self.mesh, self.rules)?);
+        }
+        let device = client.addressable_devices().first();
+        Ok(Placement::single(client, device.context("the plugin has no device that this process can use")?))
+    }
+}

@@ -1,0 +1,196 @@
+//! Which devices a model runs on, and how its values are split over them.
+
+use std::fmt;
+use std::ops::Range;
+
+use lapidary_graph::Module;
+use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, entry_shardings};
+use lapidary_runtime::{Client, Device};
+
+/// Devices in the arrangement of a mesh, and the rules by which values are split over it.
+///
+/// The devices are global: in a cluster, those of all processes. Buffers are made on the addressable ones only.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    client: Client,
+    mesh: Mesh,
+    rules: ShardingRules,
+    /// In the order of the mesh.
+    devices: Vec<Device>,
+    /// The addressable devices, by their numbers in the mesh.
+    addressable: Vec<usize>,
+}
+
+/// A mesh, rules and devices that do not go together.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlacementError {
+    /// A mesh axis that nothing would be split over.
+    #[error(
+        "no sharding rule splits anything over mesh axis `{axis}`, so its devices would only hold copies; \
+         the rules split over {known}: use one of these names, or give rules that name `{axis}`"
+    )]
+    UnusedAxis {
+        /// The axis.
+        axis: String,
+        /// Mesh axes that the rules use, separated by commas.
+        known: String,
+    },
+    /// More devices than there are.
+    #[error(
+        "the mesh {mesh} takes {needed} devices, but {platform} has {present} here: \
+         choose axes whose product is at most {present}"
+    )]
+    TooFewDevices {
+        /// The mesh.
+        mesh: String,
+        /// Devices that it takes.
+        needed: usize,
+        /// Platform of the client.
+        platform: String,
+        /// Devices that there are.
+        present: usize,
+    },
+    /// Devices of several processes.
+    #[error(
+        "device {id} belongs to process {process}; a model runs in one process so far: \
+         choose a mesh of this process's {here} devices"
+    )]
+    OtherProcess {
+        /// Id of the device.
+        id: i32,
+        /// Its process.
+        process: i32,
+        /// Devices of this process.
+        here: usize,
+    },
+}
+
+/// Checks that the rules split something over every axis of `mesh` that has several devices. This needs no
+/// device, so that a wrong mesh can be refused before one is started.
+///
+/// # Errors
+/// [`PlacementError::UnusedAxis`].
+pub fn check_mesh(mesh: &Mesh, rules: &ShardingRules) -> Result<(), PlacementError> {
+    let known = rules.all_mesh_axes();
+    let unused = mesh.axes().iter().find(|(axis, size)| *size > 1 && !known.contains(&axis.as_str()));
+    match unused {
+        None => Ok(()),
+        Some((axis, _)) => Err(PlacementError::UnusedAxis { axis: axis.clone(), known: known.join(", ") }),
+    }
+}
+
+impl Placement {
+    /// One device that holds everything.
+    pub fn single(client: &Client, device: &Device) -> Self {
+        Self {
+            client: client.clone(),
+            mesh: Mesh::default(),
+            rules: ShardingRules::none(),
+            devices: vec![device.clone()],
+            addressable: vec![0],
+        }
+    }
+
+    /// The first devices of `client` as `mesh`, with values split as `rules` say.
+    ///
+    /// # Errors
+    /// If the mesh has more devices than the client, or an axis that no rule uses.
+    pub fn new(client: &Client, mesh: Mesh, rules: ShardingRules) -> Result<Self, PlacementError> {
+        check_mesh(&mesh, &rules)?;
+        let (needed, present) = (mesh.num_devices(), client.devices().len());
+        if needed > present {
+            let (mesh, platform) = (mesh.to_string(), client.platform_name().to_string());
+            return Err(PlacementError::TooFewDevices { mesh, needed, platform, present });
+        }
+        let devices: Vec<Device> = client.devices().iter().take(needed).cloned().collect();
+        if let Some(device) = devices.iter().find(|device| !device.is_addressable()) {
+            let (id, process) = (device.id(), device.description().process_index);
+            let here = client.addressable_devices().len();
+            return Err(PlacementError::OtherProcess { id, process, here });
+        }
+        let addressable = (0..needed).collect();
+        Ok(Self { client: client.clone(), mesh, rules, devices, addressable })
+    }
+
+    /// The client whose devices these are.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The arrangement of the devices.
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// How logical axes are split over the mesh.
+    pub fn rules(&self) -> &ShardingRules {
+        &self.rules
+    }
+
+    /// The devices, in the order of the mesh.
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The devices that this process makes buffers on, in the order of the mesh.
+    pub fn addressable_devices(&self) -> impl Iterator<Item = &Device> {
+        self.addressable.iter().filter_map(|&number| self.devices.get(number))
+    }
+
+    /// How the parameters and results of a program are split; a module without an entry has none.
+    pub(super) fn shardings(&self, module: &Module) -> EntryShardings {
+        match module.entry().and_then(|entry| module.function(entry)) {
+            Some(entry) => entry_shardings(entry, &self.mesh, &self.rules),
+            None => EntryShardings { params: Vec::new(), results: Vec::new() },
+        }
+    }
+
+    /// `rows`, rounded up to what the mesh splits a batch into. The rows added are idle.
+    pub(super) fn padded_rows(&self, rows: usize) -> usize {
+        let axes = self.rules.mesh_axes("batch").iter();
+        let shards: usize = axes.filter_map(|axis| self.mesh.size(axis)).product();
+        rows.checked_next_multiple_of(shards).unwrap_or(rows)
+    }
+
+    /// The distinct parts of a value that lie on addressable devices.
+    pub(super) fn parts(&self, sharding: &Sharding) -> Vec<Part<'_>> {
+        let mut parts: Vec<Part<'_>> = Vec::new();
+        for (index, &number) in self.addressable.iter().enumerate() {
+            let Some((ranges, device)) = sharding.shard_ranges(number).zip(self.devices.get(number)) else {
+                continue;
+            };
+            let holder = Holder { index, device };
+            match parts.iter_mut().find(|part| part.ranges == ranges) {
+                Some(part) => part.holders.push(holder),
+                None => parts.push(Part { ranges, holders: vec![holder] }),
+            }
+        }
+        parts
+    }
+}
+
+/// A part of a value, and who holds a copy of it.
+pub(super) struct Part<'p> {
+    /// A range of each dimension.
+    pub(super) ranges: Vec<Range<usize>>,
+    pub(super) holders: Vec<Holder<'p>>,
+}
+
+/// A device that holds a part.
+#[derive(Clone, Copy)]
+pub(super) struct Holder<'p> {
+    /// Its number among the addressable devices.
+    pub(super) index: usize,
+    pub(super) device: &'p Device,
+}
+
+impl fmt::Display for Placement {
+    /// `cpu`, or `8 x TPU v5p (data=2,model=4)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.devices.first().map_or("", |device| &device.description().kind);
+        match self.devices.len() {
+            1 => f.write_str(kind),
+            several => write!(f, "{several} x {kind} ({})", self.mesh),
+        }
+    }
+}
