@@ -1,9 +1,10 @@
 //! Gemma, cut for XLA: one Rust graph, lowered to StableHLO, compiled and run through PJRT.
 //!
 //! This is the facade: [`graph`], [`lower`], [`models`] and [`runtime`] are the parts, and only this package
-//! joins them. [`engine`] runs a model; `examples/` shows how.
+//! joins them. [`engine`] runs a model, and [`eval`] says how good it is; `examples/` shows how.
 
 pub mod engine;
+pub mod eval;
 pub mod model;
 
 pub use lapidary_graph as graph;

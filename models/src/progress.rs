@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 /// How far a piece of work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Bytes dealt with so far.
+    /// Bytes (or what else the work counts) dealt with so far.
     pub done: u64,
     /// Bytes in all.
     pub total: u64,
 }
 
-/// Called every few MiB. `Break` cancels the work, which then undoes what it began and says [`Cancelled`].
+/// Called every few MiB, or after each step of other work. `Break` cancels the work, which then undoes what it began and says [`Cancelled`].
 pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// The work was stopped by its progress callback.

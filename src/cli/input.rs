@@ -86,7 +86,11 @@ fn sequences(ids: Value) -> Result<Vec<Vec<u32>>> {
     Ok(vec![sequence(0, &ids)?])
 }
 
-fn sequence(row: usize, ids: &[Value]) -> Result<Vec<u32>> {
+/// The token ids in a JSON array, which is sequence `row` where it is from.
+///
+/// # Errors
+/// The first item that is none.
+pub fn sequence(row: usize, ids: &[Value]) -> Result<Vec<u32>> {
     let id = |(position, id): (usize, &Value)| match id.as_u64().map(u32::try_from) {
         Some(Ok(id)) => Ok(id),
         _ => bail!(
@@ -167,6 +171,6 @@ impl Text {
 }
 
 /// What a person calls a file.
-fn name(path: &Path) -> String {
+pub fn name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }

@@ -4,6 +4,7 @@ mod args;
 mod chat;
 mod device;
 mod doctor;
+mod eval;
 mod exit;
 mod generate;
 mod input;
@@ -49,6 +50,8 @@ enum Command {
     Chat(chat::ChatArgs),
     /// Say how likely each token of a text is.
     Score(score::ScoreArgs),
+    /// Measure a model: perplexity of a text, or questions answered correctly.
+    Eval(eval::EvalArgs),
     /// Show the token ids that a model would be fed.
     Tokenize(tokenize::TokenizeArgs),
     /// Write a checkpoint of random weights, of any size.
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Generate(args) => generate::run(args, &ui),
         Command::Chat(args) => chat::run(args, &ui),
         Command::Score(args) => score::run(args, &ui),
+        Command::Eval(args) => eval::run(args, &ui),
         Command::Tokenize(args) => tokenize::run(args, &ui),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),

@@ -50,6 +50,20 @@ impl Ui {
         bar
     }
 
+    /// A bar of things, such as tokens, and how many of them a second.
+    pub fn count(&self, what: &'static str, things: &'static str, total: u64) -> ProgressBar {
+        let bar = self.bar(ProgressBar::new(total));
+        let template =
+            format!("{{msg}} [{{bar:30}}] {{pos}}/{{len}} {things} {{per_sec}} {{elapsed}} eta {{eta}}");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(what);
+        // The first step compiles, and large models are slow: time goes on between steps.
+        bar.enable_steady_tick(Duration::from_millis(500));
+        bar
+    }
+
     /// A sign of life for work of unknown length.
     pub fn spinner(&self, what: String) -> ProgressBar {
         let bar = self.bar(ProgressBar::new_spinner());

@@ -4,6 +4,7 @@
 
 mod chat;
 mod doctor;
+mod eval;
 mod plugin;
 #[path = "../support/plugin.rs"]
 mod plugin_file;

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod damage;
+mod eval;
 mod flags;
 mod input;
 mod interrupt;
