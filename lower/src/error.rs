@@ -4,6 +4,8 @@ use std::fmt;
 
 use lapidary_graph::TensorType;
 
+use crate::sharding::RulesMismatch;
+
 /// Why a module cannot be lowered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LowerError {
@@ -13,17 +15,9 @@ pub enum LowerError {
         /// Name of the module.
         module: String,
     },
-    /// A mesh axis of more than one device that no sharding rule splits anything over.
-    #[error(
-        "no sharding rule uses mesh axis `{axis}`, so its devices would only hold copies; \
-         name it one of: {known}"
-    )]
-    UnusedMeshAxis {
-        /// The axis.
-        axis: String,
-        /// Mesh axes that the rules use, separated by commas.
-        known: String,
-    },
+    /// Sharding rules and a mesh that do not go together.
+    #[error(transparent)]
+    Rules(#[from] RulesMismatch),
     /// A literal too large for program text.
     #[error(
         "a constant of type {ty} ({bytes} bytes) at {location} exceeds the {limit} bytes that a program may \

@@ -30,6 +30,12 @@ pub enum MeshError {
     },
 }
 
+/// Whether a mesh axis can have this name: a letter, then letters, digits and `_`.
+pub(super) fn is_axis_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 impl Mesh {
     /// Largest number of devices: PJRT numbers them with an i32.
     pub const MAX_DEVICES: usize = i32::MAX as usize;
@@ -42,9 +48,7 @@ impl Mesh {
         let mut mesh = Self { axes: Vec::new() };
         let mut devices = 1usize;
         for (name, size) in axes {
-            let identifier = name.starts_with(|c: char| c.is_ascii_alphabetic())
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !identifier {
+            if !is_axis_name(&name) {
                 return Err(MeshError::Syntax(name));
             }
             if size == 0 {

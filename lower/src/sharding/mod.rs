@@ -10,6 +10,7 @@ mod entry;
 mod mesh;
 mod placement;
 mod rules;
+mod rules_file;
 mod split;
 mod units;
 
@@ -17,6 +18,7 @@ pub use deviation::{Deviation, DeviationReason};
 pub use entry::{EntryShardings, entry_shardings};
 pub use mesh::{Mesh, MeshError};
 pub(crate) use placement::Placement;
-pub use rules::ShardingRules;
+pub use rules::{RulesMismatch, ShardingRules};
+pub use rules_file::{RulesError, RulesProblem};
 pub use split::{AxisSplit, DimSharding, Sharding};
 pub use units::AxisUnits;

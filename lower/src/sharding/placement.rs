@@ -18,20 +18,14 @@ pub(crate) struct Placement<'a> {
 
 impl<'a> Placement<'a> {
     /// # Errors
-    /// If some devices of the mesh could only hold copies.
+    /// If the rules and the mesh do not go together.
     pub(crate) fn new(
         mesh: &'a Mesh,
         rules: &'a ShardingRules,
         module: &Module,
         entry: &Function,
     ) -> Result<Self, LowerError> {
-        let known = rules.all_mesh_axes();
-        for (axis, size) in mesh.axes() {
-            if *size > 1 && !known.contains(&axis.as_str()) {
-                let (axis, known) = (axis.clone(), known.join(", "));
-                return Err(LowerError::UnusedMeshAxis { axis, known });
-            }
-        }
+        rules.check(mesh)?;
         // Meshes and functions share one symbol table.
         let mut symbol = "mesh".to_string();
         while module.find(&symbol).is_some() {
