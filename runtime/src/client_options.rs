@@ -2,9 +2,6 @@
 
 use crate::{Attributes, Error, Result, Value, ValueKind};
 
-/// Largest number of virtual CPU devices that is accepted; each costs threads and memory.
-const MAX_CPU_DEVICES: i64 = 1024;
-
 /// Options for [`Client::create`](crate::Client::create).
 ///
 /// The CPU plugin ignores options that it does not know and ends the process over a value of the wrong type,
@@ -15,6 +12,9 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
+    /// Largest number of virtual CPU devices that is accepted; each costs threads and memory.
+    pub const MAX_CPU_DEVICES: i64 = 1024;
+
     /// The plugin's defaults.
     pub fn new() -> Self {
         Self::default()
@@ -37,11 +37,11 @@ impl ClientOptions {
             let Some(known) = KNOWN.iter().find(|known| known.name == name) else { continue };
             check_kind(name, known.kind, value)?;
             if name == "cpu_device_count"
-                && !matches!(value, Value::Int(count) if (1..=MAX_CPU_DEVICES).contains(count))
+                && !matches!(value, Value::Int(count) if (1..=Self::MAX_CPU_DEVICES).contains(count))
             {
                 return Err(Error::OptionRange {
                     name: name.clone(),
-                    expected: format!("between 1 and {MAX_CPU_DEVICES}"),
+                    expected: format!("between 1 and {}", Self::MAX_CPU_DEVICES),
                     found: value.clone(),
                 });
             }
@@ -151,7 +151,7 @@ mod tests {
     fn ill_typed_and_out_of_range_options_are_refused() {
         let text = ClientOptions::new().set("cpu_device_count", "8");
         assert!(matches!(text.checked(), Err(Error::OptionType { .. })));
-        for count in [0, -1, MAX_CPU_DEVICES + 1, i64::MAX] {
+        for count in [0, -1, ClientOptions::MAX_CPU_DEVICES + 1, i64::MAX] {
             let options = ClientOptions::new().cpu_device_count(count);
             assert!(matches!(options.checked(), Err(Error::OptionRange { .. })), "{count}");
         }

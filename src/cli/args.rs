@@ -79,6 +79,11 @@ pub struct MeshArgs {
     /// How many devices the CPU is to act as; default: as many as the mesh has.
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub virtual_devices: Option<usize>,
+
+    /// Which axes of the model are split over which axes of the mesh, where that is to differ from the built-in
+    /// rules.
+    #[arg(long, value_name = "FILE.toml", requires = "mesh")]
+    pub rules: Option<PathBuf>,
 }
 
 /// `--device`.

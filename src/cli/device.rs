@@ -58,13 +58,13 @@ pub fn connect(args: &DeviceArgs, cpu_devices: usize, ui: &Ui) -> Result<Connect
              add --device cpu"
         );
     }
-    let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
-    let plugin = Plugin::load(&located.path)?;
     let options = match mesh.virtual_devices {
         None if named => ClientOptions::new(),
-        None => client_options(kind, cpu_devices),
-        Some(_) => client_options(PluginKind::Cpu, cpu_devices),
+        None => client_options(kind, cpu_devices)?,
+        Some(_) => client_options(PluginKind::Cpu, cpu_devices)?,
     };
+    let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
+    let plugin = Plugin::load(&located.path)?;
     let client = Client::create(&plugin, &options)
         .with_context(|| format!("the plugin {} does not start", located.path.display()))?;
     Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
@@ -84,12 +84,19 @@ fn wants_tpu(args: &DeviceChoice) -> bool {
 
 /// The options that every command creates a client with. The CPU acts as `cpu_devices` devices, which share its
 /// cores, so that without a mesh there is no use for more than one.
-pub fn client_options(kind: PluginKind, cpu_devices: usize) -> ClientOptions {
-    match kind {
-        PluginKind::Cpu => {
-            ClientOptions::new().cpu_device_count(i64::try_from(cpu_devices).unwrap_or(i64::MAX))
+///
+/// # Errors
+/// If those are too many.
+pub fn client_options(kind: PluginKind, cpu_devices: usize) -> Result<ClientOptions> {
+    match (kind, i64::try_from(cpu_devices)) {
+        (PluginKind::Cpu, Ok(count)) if count <= ClientOptions::MAX_CPU_DEVICES => {
+            Ok(ClientOptions::new().cpu_device_count(count))
         }
-        PluginKind::Tpu | PluginKind::Cuda => ClientOptions::new(),
+        (PluginKind::Cpu, _) => bail!(
+            "the mesh takes {cpu_devices} devices, but the CPU acts as at most {}: choose a smaller --mesh",
+            ClientOptions::MAX_CPU_DEVICES
+        ),
+        (PluginKind::Tpu | PluginKind::Cuda, _) => Ok(ClientOptions::new()),
     }
 }
 

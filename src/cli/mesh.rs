@@ -1,7 +1,9 @@
 //! The mesh that the arguments ask for.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
-use lapidary::engine::{Placement, check_mesh};
+use lapidary::engine::Placement;
 use lapidary::lower::{Mesh, ShardingRules};
 use lapidary::runtime::Client;
 
@@ -19,11 +21,13 @@ impl MeshPlan {
     /// # Errors
     /// If the rules cannot be read, or mesh, rules and number of virtual devices do not fit together.
     pub fn read(args: &MeshArgs) -> Result<Self> {
-        let rules = ShardingRules::transformer();
         let mesh = args.mesh.clone().unwrap_or_default();
-        check_mesh(&mesh, &rules)?;
+        let rules = args.rules.as_deref().map(read_rules).transpose()?;
+        let rules = rules.unwrap_or_else(ShardingRules::transformer);
+        rules.check(&mesh)?;
         let needed = mesh.num_devices();
         match (args.virtual_devices, &args.mesh) {
+            (Some(0), _) => bail!("--virtual-devices must be at least 1, not 0"),
             (Some(devices), Some(mesh)) if devices != needed => bail!(
                 "--virtual-devices {devices} does not fit --mesh {mesh}, whose sizes multiply to {needed}: give \
                  --virtual-devices {needed}, which is the default, or another mesh"
@@ -52,4 +56,10 @@ impl MeshPlan {
         let device = client.addressable_devices().first();
         Ok(Placement::single(client, device.context("the plugin has no device that this process can use")?))
     }
+}
+
+fn read_rules(path: &Path) -> Result<ShardingRules> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read --rules {}", path.display()))?;
+    ShardingRules::from_toml(&text).with_context(|| format!("--rules {} cannot be used", path.display()))
 }

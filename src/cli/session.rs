@@ -57,15 +57,11 @@ impl Session {
         let started = Instant::now();
         let catch = interrupt::catch();
         let bar = ui.bytes("loading", model.checkpoint().byte_count());
-        let engine = Engine::load(
-            &placement,
-            model.checkpoint(),
-            args.dtype.dtype(),
-            &mut |progress: Progress| {
+        let engine =
+            Engine::load(&placement, model.checkpoint(), args.dtype.dtype(), &mut |progress: Progress| {
                 bar.set_position(progress.done);
                 interrupt::poll()
-            },
-        );
+            });
         bar.finish_and_clear();
         drop(catch);
         let load_s = started.elapsed().as_secs_f64();

@@ -10,7 +10,7 @@ use super::placement::Placement;
 use super::sequences::{check_tokens, longest};
 use super::sharded_buffer::ShardedBuffer;
 use super::state::{self, State};
-use super::{Engine, EngineError, inputs};
+use super::{Engine, EngineError, inputs, lock};
 
 /// Rows of sequences, side by side on the devices of an engine.
 ///
@@ -158,7 +158,11 @@ impl<'e> Batch<'e> {
                 }
             }
         }
-        let results = program.executable.execute(arguments).and_then(Execution::wait).map_err(failed)?;
+        let launched = {
+            let _turn = lock(&self.engine.launch);
+            program.executable.execute(arguments)
+        };
+        let results = launched.and_then(Execution::wait).map_err(failed)?;
         let mut by_device: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
         let mut outputs = HashMap::new();
         for (result, _) in program.results() {

@@ -31,7 +31,7 @@ use lapidary_models::progress::OnProgress;
 pub use batch::Batch;
 pub use error::EngineError;
 pub use generate::{FinishReason, GenerateOptions, Generation, Piece, Timings};
-pub use placement::{Placement, PlacementError, check_mesh};
+pub use placement::{Placement, PlacementError};
 pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
 pub use score::{OnLogits, Score, ScoreChunk};
 pub use sequences::check_sequences;
@@ -66,6 +66,9 @@ pub struct Engine {
     weights: Weights,
     programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
     compile_time: Mutex<Duration>,
+    /// Held while a step is launched. Devices run programs in the order of launch, and programs meet in
+    /// collectives: launched in different orders, two steps would wait for each other for ever.
+    launch: Mutex<()>,
 }
 
 impl Engine {
@@ -98,6 +101,7 @@ impl Engine {
             weights,
             programs: Mutex::default(),
             compile_time: Mutex::default(),
+            launch: Mutex::default(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use lapidary_graph::Module;
+use lapidary_lower::sharding::RulesMismatch;
 use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, entry_shardings};
 use lapidary_runtime::{Client, Device};
 
@@ -24,17 +25,9 @@ pub struct Placement {
 /// A mesh, rules and devices that do not go together.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PlacementError {
-    /// A mesh axis that nothing would be split over.
-    #[error(
-        "no sharding rule splits anything over mesh axis `{axis}`, so its devices would only hold copies; \
-         the rules split over {known}: use one of these names, or give rules that name `{axis}`"
-    )]
-    UnusedAxis {
-        /// The axis.
-        axis: String,
-        /// Mesh axes that the rules use, separated by commas.
-        known: String,
-    },
+    /// A mesh and rules that do not go together.
+    #[error(transparent)]
+    Rules(#[from] RulesMismatch),
     /// More devices than there are.
     #[error(
         "the mesh {mesh} takes {needed} devices, but {platform} has {present} here: \
@@ -65,20 +58,6 @@ pub enum PlacementError {
     },
 }
 
-/// Checks that the rules split something over every axis of `mesh` that has several devices. This needs no
-/// device, so that a wrong mesh can be refused before one is started.
-///
-/// # Errors
-/// [`PlacementError::UnusedAxis`].
-pub fn check_mesh(mesh: &Mesh, rules: &ShardingRules) -> Result<(), PlacementError> {
-    let known = rules.all_mesh_axes();
-    let unused = mesh.axes().iter().find(|(axis, size)| *size > 1 && !known.contains(&axis.as_str()));
-    match unused {
-        None => Ok(()),
-        Some((axis, _)) => Err(PlacementError::UnusedAxis { axis: axis.clone(), known: known.join(", ") }),
-    }
-}
-
 impl Placement {
     /// One device that holds everything.
     pub fn single(client: &Client, device: &Device) -> Self {
@@ -94,9 +73,9 @@ impl Placement {
     /// The first devices of `client` as `mesh`, with values split as `rules` say.
     ///
     /// # Errors
-    /// If the mesh has more devices than the client, or an axis that no rule uses.
+    /// If mesh and rules do not go together, or the mesh has more devices than the client.
     pub fn new(client: &Client, mesh: Mesh, rules: ShardingRules) -> Result<Self, PlacementError> {
-        check_mesh(&mesh, &rules)?;
+        rules.check(&mesh)?;
         let (needed, present) = (mesh.num_devices(), client.devices().len());
         if needed > present {
             let (mesh, platform) = (mesh.to_string(), client.platform_name().to_string());

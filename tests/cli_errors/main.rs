@@ -9,6 +9,7 @@ mod eval;
 mod flags;
 mod input;
 mod interrupt;
+mod mesh;
 mod output;
 mod plugin;
 #[path = "../support/plugin.rs"]

@@ -19,8 +19,13 @@ pub use golden::{Golden, golden_dir};
 
 /// A client of the CPU plugin with one device; `None`, said aloud, where the plugin is missing outside CI.
 pub fn cpu() -> Option<Client> {
+    cpu_devices(1)
+}
+
+/// A client of the CPU plugin with some virtual devices; `None`, said aloud, where the plugin is missing outside CI.
+pub fn cpu_devices(count: usize) -> Option<Client> {
     let plugin = Plugin::load(plugin::cpu_plugin()?).unwrap();
-    Some(Client::create(&plugin, &ClientOptions::new().cpu_device_count(1)).unwrap())
+    Some(Client::create(&plugin, &ClientOptions::new().cpu_device_count(count as i64)).unwrap())
 }
 
 pub fn load(client: &Client, dir: &Path, dtype: Option<DType>) -> Engine {

@@ -100,7 +100,7 @@ pub fn run(args: ProbeArgs) -> Result<()> {
         client_failure: None,
     };
     if args.client {
-        match Client::create(&plugin, &device::client_options(args.kind, 1)) {
+        match Client::create(&plugin, &device::client_options(args.kind, 1)?) {
             Ok(client) => findings.client = Some(ClientFindings::of(&client)),
             Err(error) => findings.client_failure = Some(error.to_string()),
         }
