@@ -101,21 +101,26 @@ struct HloInstructionProto {
     metadata: Option<OpMetadata>,
     #[prost(message, repeated, tag = "49")]
     replica_groups: Vec<ReplicaGroup>,
-    #[prost(message, repeated, tag = "52")]
-    source_target_pairs: Vec<SourceTarget>,
     #[prost(message, optional, tag = "87")]
-    collective_device_list: Option<CollectiveDeviceListProto>,
+    listed: Option<CollectiveDeviceListProto>,
+    #[prost(message, optional, tag = "92")]
+    iota: Option<IotaReplicaGroupListProto>,
+    #[prost(message, optional, tag = "93")]
+    mesh_axes: Option<MeshAxesReplicaGroupListProto>,
 }
 
 impl HloInstructionProto {
-    /// Devices in a group; 0 if all devices are one group.
+    /// Devices in a group, whichever way the plugin's version of XLA lists the groups; 0 if it does not, as all
+    /// devices are one group.
     fn group_size(&self) -> usize {
-        let listed = self.collective_device_list.clone().unwrap_or_default();
+        let listed = self.listed.clone().unwrap_or_default();
+        let iota = self.iota.as_ref().or(listed.iota.as_ref());
         let groups = self.replica_groups.first().or(listed.replica_groups.first());
-        match (listed.iota_replica_group_list, groups) {
-            (Some(iota), _) => iota.num_devices_per_group as usize,
-            (None, Some(group)) => group.replica_ids.len(),
-            (None, None) => 0,
+        match (&self.mesh_axes, iota, groups) {
+            (Some(mesh_axes), _, _) => mesh_axes.group_size(),
+            (None, Some(iota), _) => iota.num_devices_per_group as usize,
+            (None, None, Some(group)) => group.replica_ids.len(),
+            (None, None, None) => 0,
         }
     }
 }
@@ -157,19 +162,11 @@ struct ReplicaGroup {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct SourceTarget {
-    #[prost(int64, tag = "1")]
-    source: i64,
-    #[prost(int64, tag = "2")]
-    target: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
 struct CollectiveDeviceListProto {
     #[prost(message, repeated, tag = "1")]
     replica_groups: Vec<ReplicaGroup>,
     #[prost(message, optional, tag = "2")]
-    iota_replica_group_list: Option<IotaReplicaGroupListProto>,
+    iota: Option<IotaReplicaGroupListProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -178,4 +175,50 @@ struct IotaReplicaGroupListProto {
     num_replica_groups: i64,
     #[prost(int64, tag = "2")]
     num_devices_per_group: i64,
+}
+
+/// Groups of the devices that differ in some axes of a mesh alone.
+#[derive(Clone, PartialEq, Message)]
+struct MeshAxesReplicaGroupListProto {
+    #[prost(message, optional, tag = "1")]
+    mesh: Option<MeshProto>,
+    #[prost(message, repeated, tag = "2")]
+    axes: Vec<AxisRefProto>,
+}
+
+impl MeshAxesReplicaGroupListProto {
+    fn group_size(&self) -> usize {
+        let mesh = self.mesh.clone().unwrap_or_default();
+        let size = |axis: &AxisRefProto| match &axis.sub_axis {
+            Some(sub_axis) => sub_axis.size,
+            None => mesh.axes[axis.index as usize].size,
+        };
+        self.axes.iter().map(size).product::<i64>() as usize
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MeshProto {
+    #[prost(message, repeated, tag = "1")]
+    axes: Vec<MeshAxisProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MeshAxisProto {
+    #[prost(int64, tag = "2")]
+    size: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AxisRefProto {
+    #[prost(int64, tag = "1")]
+    index: i64,
+    #[prost(message, optional, tag = "2")]
+    sub_axis: Option<SubAxisProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SubAxisProto {
+    #[prost(int64, tag = "2")]
+    size: i64,
 }

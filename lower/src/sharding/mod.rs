@@ -6,18 +6,24 @@
 
 mod bind;
 mod deviation;
+mod device_order;
 mod entry;
+mod grid;
 mod mesh;
 mod placement;
+mod report;
+mod report_table;
 mod rules;
 mod rules_file;
 mod split;
 mod units;
 
 pub use deviation::{Deviation, DeviationReason};
+pub use device_order::{DeviceOrderError, DevicePosition, device_order};
 pub use entry::{EntryShardings, entry_shardings};
 pub use mesh::{Mesh, MeshError};
 pub(crate) use placement::Placement;
+pub use report::{ParamReport, ShardingReport};
 pub use rules::{RulesMismatch, ShardingRules};
 pub use rules_file::{RulesError, RulesProblem};
 pub use split::{AxisSplit, DimSharding, Sharding};

@@ -133,6 +133,7 @@ impl DecoderLayer<'_> {
             },
         };
         let mixed = b.scoped("attention", |b| nn::attention(b, &layer, query, self.context.positions, kv))?;
+        let mixed = b.sharding_constraint(mixed, LogicalAxes::of(&["batch", "seq", "heads", "head_dim"]))?;
         let flat = b.reshape(mixed, &[self.shape.batch, self.shape.tokens, config.query_size()])?;
         let output = self.project(b, WeightRole::AttentionOutput, flat)?;
         Ok((output, keys, values))
@@ -186,7 +187,9 @@ impl DecoderLayer<'_> {
         let projected = self.project(b, role, x)?;
         let dims = [self.shape.batch, self.shape.tokens, heads, self.config.head_dim];
         let split = b.reshape(projected, &dims)?;
-        b.sharding_constraint(split, LogicalAxes::of(&["batch", "seq", axis, "head_dim"]))
+        let split = b.sharding_constraint(split, LogicalAxes::of(&["batch", "seq", axis, "head_dim"]))?;
+        // Attention happens where the cache is, whose rows may be split over more devices than others.
+        b.sharding_constraint(split, LogicalAxes::of(&["cache_batch", "seq", axis, "head_dim"]))
     }
 
     fn project(&self, b: &mut FunctionBuilder<'_>, role: WeightRole, x: ValueId) -> Built {

@@ -113,7 +113,7 @@ impl Params {
 
 /// Logical axes of a layer's keys or values.
 pub(super) fn cache_axes() -> LogicalAxes {
-    LogicalAxes::of(&["batch", "kv_heads", "cache", "head_dim"])
+    LogicalAxes::of(&["cache_batch", "kv_heads", "cache", "head_dim"])
 }
 
 /// Logical axes of a weight. Fused `heads * head_dim` dimensions carry the axis of the heads.
