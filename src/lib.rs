@@ -6,6 +6,8 @@
 pub mod engine;
 pub mod eval;
 pub mod model;
+pub mod plan;
+pub mod target;
 
 pub use lapidary_graph as graph;
 pub use lapidary_lower as lower;

@@ -1,0 +1,71 @@
+//! An estimate of the temporaries of a step.
+
+use lapidary_models::config::AttentionKind;
+use lapidary_models::program::ProgramShape;
+use lapidary_models::weights::WeightRole;
+
+use super::layout::{Layout, product};
+
+/// Bytes of an f32 logit or score.
+const F32: usize = 4;
+
+/// Estimate of the temporaries that a step of `shape` needs on each device at once.
+///
+/// Element-wise operations are taken to fuse, so that only what goes into and comes out of matrix products
+/// exists. The layers follow each other, so that the most is needed in the greediest one of three places:
+/// attention, the feed-forward, the logits.
+pub(super) fn bytes(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
+    let kinds = &layout.config.layer_kinds;
+    let attention = kinds.iter().map(|&kind| attention(layout, shape, kind)).max().unwrap_or(0);
+    attention.max(feedforward(layout, shape)).max(logits(layout, shape))
+}
+
+/// The residual stream, `[rows, tokens, hidden]`.
+fn stream(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
+    let step = layout.step(shape);
+    product(&[step.rows, step.tokens, layout.config.hidden_size, shape.dtype.byte_width()])
+}
+
+/// Residual and normed stream; queries, keys, values and their mixture; scores in f32 and, rounded, as weights of
+/// the values. Where a ring is read beside the step's own keys and values, both are copied into one buffer.
+fn attention(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> u64 {
+    let step = layout.step(shape);
+    let width = shape.dtype.byte_width();
+    let [query_size, _] = layout.weight_shard(WeightRole::Query);
+    let [kv_size, _] = layout.weight_shard(WeightRole::Key);
+    let heads = query_size / layout.config.head_dim.max(1);
+    let keys = keys_seen(layout, shape, kind);
+    let projected = product(&[2, step.rows, step.tokens, query_size.saturating_add(kv_size), width]);
+    let scores = product(&[step.rows, heads, step.tokens, keys, F32 + width]);
+    let joined =
+        if reads_ring_and_step(shape, kind) { product(&[2, step.rows, keys, kv_size, width]) } else { 0 };
+    [stream(layout, shape).saturating_mul(2), projected, scores, joined]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+}
+
+/// Residual and normed stream, and both branches of the feed-forward.
+fn feedforward(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
+    let step = layout.step(shape);
+    let [size, _] = layout.weight_shard(WeightRole::Gate);
+    let branches = product(&[2, step.rows, step.tokens, size, shape.dtype.byte_width()]);
+    stream(layout, shape).saturating_mul(2).saturating_add(branches)
+}
+
+/// Residual stream and the logits after each row's last token, in f32.
+fn logits(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
+    let [vocab, _] = layout.weight_shard(WeightRole::Embedding);
+    stream(layout, shape).saturating_add(product(&[layout.step(shape).rows, vocab, F32]))
+}
+
+/// Keys that the scores of each token are computed over on each device: all slots of the cache, be they filled or
+/// not, and the step's own tokens where these are read beside a ring.
+pub(super) fn keys_seen(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> usize {
+    let slots = layout.cache(shape, kind).map_or(0, |cache| cache.slots);
+    if reads_ring_and_step(shape, kind) { slots.saturating_add(shape.tokens) } else { slots }
+}
+
+/// Whether a step may overwrite slots that its own tokens still see.
+fn reads_ring_and_step(shape: &ProgramShape, kind: AttentionKind) -> bool {
+    shape.tokens > 1 && shape.cache_len(kind) < shape.capacity
+}
