@@ -68,7 +68,7 @@ pub enum RulesProblem {
 
 impl ShardingRules {
     /// The rules of [`transformer`](Self::transformer), with those that `text` gives in place of the default
-    /// ones.
+    /// ones. A rule for `batch` is one for `cache_batch` too, unless that has its own.
     ///
     /// # Errors
     /// If the text is not a table `rules` of logical axes and mesh axes; the error names the line.
@@ -93,6 +93,9 @@ impl ShardingRules {
                 let mesh_axes =
                     mesh_axes(name, value.get_ref()).map_err(|problem| at(value.span(), problem))?;
                 rules = rules.with(name, &mesh_axes);
+                if name == "batch" && !table.contains_key("cache_batch") {
+                    rules = rules.with("cache_batch", &mesh_axes);
+                }
             }
         }
         Ok(rules)
@@ -166,6 +169,8 @@ mod tests {
         assert_eq!(rules.mesh_axes("cache"), ["model"]);
         assert_eq!(rules.mesh_axes("ffn"), ["model"], "what the file does not name stays");
         assert!(rules.keeps_units_whole("heads"));
+        let rows = ShardingRules::from_toml("[rules]\nbatch = \"rows\"").unwrap();
+        assert_eq!(rows.mesh_axes("cache_batch"), ["rows"], "the cache's rows are the batch's");
         assert_eq!(ShardingRules::from_toml(""), Ok(ShardingRules::transformer()));
     }
 
