@@ -15,7 +15,7 @@ use lapidary::models::synth::{SynthOptions, synth};
 
 /// A checkpoint whose embedding takes long enough to copy that a release before its end shows.
 fn write_checkpoint(directory: &Path) {
-    let mut config = GemmaConfig::builtin_tiny();
+    let mut config = GemmaConfig::tiny();
     (config.vocab_size, config.hidden_size, config.intermediate_size) = (65_536, 256, 1024);
     synth(&config, directory, &SynthOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap();
 }

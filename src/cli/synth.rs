@@ -21,9 +21,9 @@ use super::{interrupt, output};
 #[command(after_help = "Examples:
   lapidary synth --config gemma2-2b --out gemma2-2b-random
   lapidary synth --config gemma2-27b --layers 2 --out two-layers --dtype f32
-  lapidary synth --config builtin-tiny --out tiny --seed 7 --max-shard-size 100KB --json")]
+  lapidary synth --config tiny --out tiny --seed 7 --max-shard-size 100KB --json")]
 pub struct SynthArgs {
-    /// Model whose shape to take: gemma-2b, gemma-7b, gemma2-2b, gemma2-9b, gemma2-27b, builtin-tiny.
+    /// Model whose shape to take: gemma-2b, gemma-7b, gemma2-2b, gemma2-9b, gemma2-27b, tiny.
     #[arg(long, value_name = "NAME")]
     config: String,
 

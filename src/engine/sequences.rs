@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_first_wrong_sequence_is_named() {
-        let config = GemmaConfig::builtin_tiny();
+        let config = GemmaConfig::tiny();
         let check = |sequences: &[Vec<u32>]| check_sequences(&config, sequences);
         let vocab = config.live_vocab_size();
         let last = u32::try_from(vocab - 1).unwrap();

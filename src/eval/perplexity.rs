@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_large_vocabulary_gets_fewer_rows() {
-        let tiny = GemmaConfig::builtin_tiny();
+        let tiny = GemmaConfig::tiny();
         assert_eq!(default_rows(&tiny), 8);
         assert_eq!(default_rows(&GemmaConfig { vocab_size: 256_000, ..tiny.clone() }), 2);
         assert_eq!(default_rows(&GemmaConfig { vocab_size: 4_000_000, ..tiny }), 1);

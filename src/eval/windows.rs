@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn windowing(context: usize, stride: usize) -> Windowing {
-        let config = GemmaConfig { context: 1024, ..GemmaConfig::builtin_tiny() };
+        let config = GemmaConfig { context: 1024, ..GemmaConfig::tiny() };
         Windowing::new(&config, Some(context), Some(stride)).unwrap()
     }
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn defaults_follow_the_model() {
         let sizes = |context| {
-            let config = GemmaConfig { context, ..GemmaConfig::builtin_tiny() };
+            let config = GemmaConfig { context, ..GemmaConfig::tiny() };
             let windowing = Windowing::new(&config, None, None).unwrap();
             (windowing.context(), windowing.stride())
         };
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn sizes_that_do_not_fit_are_refused() {
-        let config = GemmaConfig { context: 64, ..GemmaConfig::builtin_tiny() };
+        let config = GemmaConfig { context: 64, ..GemmaConfig::tiny() };
         let refused =
             |context, stride| Windowing::new(&config, Some(context), stride).unwrap_err().to_string();
         assert!(refused(65, None).contains("context, which is 64"));

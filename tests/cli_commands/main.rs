@@ -48,7 +48,7 @@ fn run_lapidary(arguments: &[&str]) -> Run {
 /// A random model of the built-in one's shape in `directory`.
 fn tiny_model(directory: &Path, more: &[&str]) -> String {
     let out = directory.join("tiny").display().to_string();
-    let mut arguments = vec!["synth", "--config", "builtin-tiny", "--out", &out];
+    let mut arguments = vec!["synth", "--config", "tiny", "--out", &out];
     arguments.extend(more);
     let written = run_lapidary(&arguments);
     assert_eq!(written.code, Some(0), "{}", written.stderr);

@@ -15,7 +15,7 @@ fn a_written_model_opens_and_is_described() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("model").display().to_string();
     let shape = ["--layers", "3", "--vocab", "300", "--heads", "2", "--kv-heads", "1", "--dtype", "f32"];
-    let mut arguments = vec!["synth", "--config", "builtin-tiny", "--out", &out, "--json"];
+    let mut arguments = vec!["synth", "--config", "tiny", "--out", &out, "--json"];
     arguments.extend(shape.iter().chain(&["--max-shard-size", "100KB"]));
     let written = run_lapidary(&arguments);
     assert_eq!(written.code, Some(0), "{}", written.stderr);
@@ -40,7 +40,7 @@ fn a_written_model_opens_and_is_described() {
 fn a_directory_that_is_not_utf8_is_described() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join(OsStr::from_bytes(b"mod\xffel"));
-    let mut command = lapidary(&["synth", "--config", "builtin-tiny", "--json", "--out"]);
+    let mut command = lapidary(&["synth", "--config", "tiny", "--json", "--out"]);
     let written = run(command.arg(&out));
     assert_eq!(written.code, Some(0), "{}", written.stderr);
     let report: Value = serde_json::from_str(&written.stdout).unwrap();
@@ -64,7 +64,7 @@ fn the_seed_decides_the_weights() {
 fn a_model_is_replaced_only_on_request() {
     let directory = tempfile::tempdir().unwrap();
     let out = tiny_model(directory.path(), &[]);
-    let again = ["synth", "--config", "builtin-tiny", "--out", &out, "--seed", "1"];
+    let again = ["synth", "--config", "tiny", "--out", &out, "--seed", "1"];
     let before = fs::read(format!("{out}/model.safetensors")).unwrap();
     let refused = run_lapidary(&again);
     assert_eq!(refused.code, Some(2));

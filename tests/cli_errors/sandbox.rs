@@ -55,7 +55,7 @@ impl Sandbox {
 
     /// A checkpoint of one layer with a tokenizer, called `model`; `change` may alter its config.
     pub fn model(&self, change: impl FnOnce(&mut GemmaConfig)) -> Checkpoint {
-        let mut config = GemmaConfig::builtin_tiny();
+        let mut config = GemmaConfig::tiny();
         config.num_layers = 1;
         config.layer_kinds.truncate(1);
         config.context = 64;

@@ -7,7 +7,7 @@ use crate::progress::{Cancelled, Progress};
 use crate::synth::{SynthOptions, synth, synth_in_memory};
 
 fn config() -> GemmaConfig {
-    GemmaConfig::builtin_tiny()
+    GemmaConfig::tiny()
 }
 
 /// A model directory in several shards.

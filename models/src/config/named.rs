@@ -86,7 +86,7 @@ const ROWS: [Row; 8] = [
     // Small enough to make up in memory, with everything Gemma 2 has: grouped queries, a window that a
     // sentence outgrows, and a query scale that is not head_dim's.
     Row {
-        name: GemmaConfig::BUILTIN_TINY,
+        name: GemmaConfig::TINY,
         num_layers: 2,
         hidden_size: 64,
         intermediate_size: 192,
@@ -134,7 +134,7 @@ impl Row {
 
 impl GemmaConfig {
     /// Name of the tiny model that is used when no model is given.
-    pub const BUILTIN_TINY: &'static str = "builtin-tiny";
+    pub const TINY: &'static str = "tiny";
 
     /// The names that [`GemmaConfig::named`] knows.
     pub fn names() -> Vec<&'static str> {
@@ -162,7 +162,7 @@ impl GemmaConfig {
     }
 
     /// The tiny Gemma 2 that is made up in memory when no model is given.
-    pub fn builtin_tiny() -> Self {
+    pub fn tiny() -> Self {
         let [.., tiny] = &ROWS;
         tiny.config()
     }
@@ -190,7 +190,7 @@ mod tests {
             config.validate().unwrap();
             assert_eq!(config.num_layers, row.num_layers);
         }
-        assert_eq!(GemmaConfig::builtin_tiny(), GemmaConfig::named("builtin-tiny").unwrap());
+        assert_eq!(GemmaConfig::tiny(), GemmaConfig::named("tiny").unwrap());
     }
 
     #[test]

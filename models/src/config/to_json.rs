@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn whole_query_scalars_are_integers() {
-        let mut config = GemmaConfig::builtin_tiny();
+        let mut config = GemmaConfig::tiny();
         assert!(config.to_json().contains("\"query_pre_attn_scalar\": 16,"));
         config.query_pre_attn_scalar = 20.25;
         assert_eq!(GemmaConfig::from_json(config.to_json().as_bytes()).unwrap(), config);

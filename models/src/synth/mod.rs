@@ -15,7 +15,9 @@ use crate::config::{ConfigError, GemmaConfig};
 use crate::dtype::StoredDtype;
 use crate::files;
 use crate::progress::{Cancelled, Meter, OnProgress};
-use crate::tokenizer::{Tokenizer, TokenizerError, builtin_tokenizer_config_json, builtin_tokenizer_json};
+use crate::tokenizer::{
+    Tokenizer, TokenizerError, synthetic_tokenizer_config_json, synthetic_tokenizer_json,
+};
 use directory::OutputDirectory;
 use shard::Plan;
 
@@ -109,11 +111,11 @@ pub fn synth(
 
     write(files::CONFIG, &config.to_json())?;
     write(files::GENERATION_CONFIG, &config.to_generation_json())?;
-    let has_tokenizer = match builtin_tokenizer_json(config.vocab_size) {
+    let has_tokenizer = match synthetic_tokenizer_json(config.vocab_size) {
         None => false,
         Some(tokenizer) => {
             write(files::TOKENIZER, &tokenizer)?;
-            write(files::TOKENIZER_CONFIG, &builtin_tokenizer_config_json())?;
+            write(files::TOKENIZER_CONFIG, &synthetic_tokenizer_config_json())?;
             true
         }
     };
@@ -156,7 +158,7 @@ pub fn synth_in_memory(config: &GemmaConfig, seed: u64) -> Result<Vec<u8>, Confi
     Ok(bytes)
 }
 
-/// The model that stands in when none is given: [`GemmaConfig::builtin_tiny`] with random weights.
+/// The model that stands in when none is given: [`GemmaConfig::tiny`] with random weights.
 #[derive(Debug)]
 pub struct BuiltinModel {
     /// Config and weights, in memory.
@@ -182,10 +184,10 @@ impl BuiltinModel {
     /// # Errors
     /// [`BuiltinError`].
     pub fn new(seed: u64) -> Result<Self, BuiltinError> {
-        let name = GemmaConfig::BUILTIN_TINY;
-        let config = GemmaConfig::builtin_tiny();
+        let name = GemmaConfig::TINY;
+        let config = GemmaConfig::tiny();
         let bytes = synth_in_memory(&config, seed).map_err(CheckpointError::from)?;
-        let tokenizer = builtin_tokenizer_json(config.vocab_size).unwrap_or_default();
+        let tokenizer = synthetic_tokenizer_json(config.vocab_size).unwrap_or_default();
         let tokenizer = Tokenizer::from_json(Path::new(name), tokenizer.as_bytes(), &config)?;
         Ok(Self { checkpoint: Checkpoint::from_bytes(config, name, bytes)?, tokenizer })
     }

@@ -26,7 +26,7 @@ fn names(directory: &Path) -> Vec<String> {
 
 #[test]
 fn what_is_written_opens_again() {
-    for name in ["builtin-tiny", "gemma-2b"] {
+    for name in ["tiny", "gemma-2b"] {
         let mut config = GemmaConfig::named(name).unwrap().with_layers(2).unwrap();
         (config.hidden_size, config.intermediate_size, config.vocab_size) = (96, 160, 1000);
         for dtype in StoredDtype::ALL {
@@ -52,7 +52,7 @@ fn what_is_written_opens_again() {
 
 #[test]
 fn tokenizer_and_template_come_with_it() {
-    let config = GemmaConfig::builtin_tiny();
+    let config = GemmaConfig::tiny();
     let (_parent, directory, _) = synthesized(&config, &SynthOptions::default());
     let tokenizer = Tokenizer::open(&directory, &config).unwrap();
     let template = ChatTemplate::open(&directory).unwrap();
@@ -74,7 +74,7 @@ fn tokenizer_and_template_come_with_it() {
 
 #[test]
 fn weights_depend_on_seed_and_name_only() {
-    let config = GemmaConfig::builtin_tiny();
+    let config = GemmaConfig::tiny();
     let sharded = SynthOptions { max_shard_bytes: 50_000, ..SynthOptions::default() };
     let (_a, one, _) = synthesized(&config, &SynthOptions::default());
     let (_b, several, report) = synthesized(&config.clone().with_layers(3).unwrap(), &sharded);
@@ -96,7 +96,7 @@ fn weights_depend_on_seed_and_name_only() {
 
 #[test]
 fn sizes_of_the_values() {
-    let config = GemmaConfig { checkpoint_dtype: StoredDtype::F32, ..GemmaConfig::builtin_tiny() };
+    let config = GemmaConfig { checkpoint_dtype: StoredDtype::F32, ..GemmaConfig::tiny() };
     let checkpoint =
         Checkpoint::from_bytes(config.clone(), "m", synth_in_memory(&config, 3).unwrap()).unwrap();
     for spec in weight_specs(&config).iter().filter(|spec| spec.dims.len() == 2 && spec.layer.is_some()) {
@@ -117,7 +117,7 @@ fn cancelling_leaves_nothing() {
         if calls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let directory = parent.path().join("deep/model");
-    let error = synth(&GemmaConfig::builtin_tiny(), &directory, &SynthOptions::default(), &mut progress);
+    let error = synth(&GemmaConfig::tiny(), &directory, &SynthOptions::default(), &mut progress);
     assert!(matches!(error, Err(SynthError::Cancelled(_))));
     assert_eq!(names(&parent.path().join("deep")), Vec::<String>::new());
 }
@@ -130,7 +130,7 @@ fn progress_ends_at_the_total() {
         last = Some(progress);
         ControlFlow::Continue(())
     };
-    let config = GemmaConfig::builtin_tiny();
+    let config = GemmaConfig::tiny();
     synth(&config, &parent.path().join("m"), &SynthOptions::default(), &mut progress).unwrap();
     let size = std::fs::metadata(parent.path().join("m/model.safetensors")).unwrap().len();
     assert_eq!(last, Some(crate::progress::Progress { done: size, total: size }));
@@ -138,7 +138,7 @@ fn progress_ends_at_the_total() {
 
 #[test]
 fn existing_directories_are_respected() {
-    let config = GemmaConfig::builtin_tiny();
+    let config = GemmaConfig::tiny();
     let (parent, directory, _) = synthesized(&config, &SynthOptions::default());
     let again = |options: &SynthOptions| synth(&config, &directory, options, &mut quiet);
     let replacing = SynthOptions { seed: 5, replace: true, ..SynthOptions::default() };
@@ -164,7 +164,7 @@ fn existing_directories_are_respected() {
 
 #[test]
 fn an_invalid_config_is_refused() {
-    let mut config = GemmaConfig::builtin_tiny();
+    let mut config = GemmaConfig::tiny();
     config.head_dim = 3;
     let parent = tempfile::tempdir().unwrap();
     let error = synth(&config, &parent.path().join("m"), &SynthOptions::default(), &mut quiet);
@@ -176,7 +176,7 @@ fn an_invalid_config_is_refused() {
 fn the_builtin_model_is_whole() {
     let model = BuiltinModel::new(0).unwrap();
     let config = model.checkpoint.config();
-    assert_eq!(config, &GemmaConfig::builtin_tiny());
+    assert_eq!(config, &GemmaConfig::tiny());
     assert_eq!(model.tokenizer.vocab_size(), config.vocab_size);
     assert_eq!(model.checkpoint.tensors().len(), weight_specs(config).len());
 }

@@ -1,13 +1,13 @@
 //! Text to token ids and back, as `tokenizer.json` says.
 
-mod builtin;
 mod error;
 mod file;
 mod stream;
+mod synthetic;
 
-pub use builtin::{builtin_tokenizer_config_json, builtin_tokenizer_json};
 pub use error::TokenizerError;
 pub use stream::TextStream;
+pub use synthetic::{synthetic_tokenizer_config_json, synthetic_tokenizer_json};
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 use super::*;
 
 fn config() -> GemmaConfig {
-    GemmaConfig::builtin_tiny()
+    GemmaConfig::tiny()
 }
 
-fn builtin() -> &'static Tokenizer {
+fn synthetic() -> &'static Tokenizer {
     static BUILTIN: LazyLock<Tokenizer> = LazyLock::new(|| changed(|_| ()).unwrap());
     &BUILTIN
 }
 
 /// The built-in tokenizer, changed.
 fn changed(change: impl FnOnce(&mut Value)) -> Result<Tokenizer, TokenizerError> {
-    let mut json: Value = serde_json::from_str(&builtin_tokenizer_json(512).unwrap()).unwrap();
+    let mut json: Value = serde_json::from_str(&synthetic_tokenizer_json(512).unwrap()).unwrap();
     change(&mut json);
     Tokenizer::from_json(Path::new("changed"), json.to_string().as_bytes(), &config())
 }
 
 #[test]
 fn special_ids_are_gemmas() {
-    let tokenizer = builtin();
+    let tokenizer = synthetic();
     for (piece, id) in [("<pad>", 0), ("<eos>", 1), ("<bos>", 2), ("<start_of_turn>", 106), ("<0x0A>", 118)] {
         assert_eq!(tokenizer.id_of(piece), Some(id), "{piece}");
     }
@@ -33,7 +33,7 @@ fn special_ids_are_gemmas() {
 
 #[test]
 fn merges_apply() {
-    let tokenizer = builtin();
+    let tokenizer = synthetic();
     let ids = tokenizer.encode("in the").unwrap();
     let pieces: Vec<_> = ids.iter().map(|id| tokenizer.piece(*id).unwrap()).collect();
     assert_eq!(pieces, ["<bos>", "in", "▁the"]);
@@ -42,7 +42,7 @@ fn merges_apply() {
 /// Ids that transformers 5.23 (`GemmaTokenizer`) gives with the same files.
 #[test]
 fn ids_are_those_of_transformers() {
-    let tokenizer = builtin();
+    let tokenizer = synthetic();
     for (text, ids) in [
         ("in the end", &[2, 464, 465, 366, 435, 472][..]),
         (
@@ -58,7 +58,7 @@ fn ids_are_those_of_transformers() {
 
 #[test]
 fn bos_comes_once() {
-    let tokenizer = builtin();
+    let tokenizer = synthetic();
     assert_eq!(tokenizer.encode("").unwrap(), [2]);
     assert_eq!(tokenizer.encode("a").unwrap(), tokenizer.encode("<bos>a").unwrap());
     // Whatever the post-processor does.
@@ -79,13 +79,13 @@ fn settings_of_a_training_run_are_ignored() {
         });
     });
     let text = "a rather long text";
-    assert_eq!(truncating.unwrap().encode(text).unwrap(), builtin().encode(text).unwrap());
+    assert_eq!(truncating.unwrap().encode(text).unwrap(), synthetic().encode(text).unwrap());
 }
 
 #[test]
 fn every_id_of_a_large_model_has_a_piece() {
     let config = GemmaConfig::named("gemma2-2b").unwrap();
-    let json = builtin_tokenizer_json(config.vocab_size).unwrap();
+    let json = synthetic_tokenizer_json(config.vocab_size).unwrap();
     let tokenizer = Tokenizer::from_json(Path::new("large"), json.as_bytes(), &config).unwrap();
     assert_eq!(tokenizer.vocab_size(), 256_000);
     assert_eq!(tokenizer.decode(&[255_999]).unwrap(), "<unused255999>");
@@ -93,10 +93,10 @@ fn every_id_of_a_large_model_has_a_piece() {
 
 #[test]
 fn vocabularies_too_small_have_no_tokenizer() {
-    assert!(builtin_tokenizer_json(460).is_none());
+    assert!(synthetic_tokenizer_json(460).is_none());
     let mut config = config();
     config.vocab_size = 461;
-    let json = builtin_tokenizer_json(461).unwrap();
+    let json = synthetic_tokenizer_json(461).unwrap();
     let tokenizer = Tokenizer::from_json(Path::new("small"), json.as_bytes(), &config).unwrap();
     let ids = tokenizer.encode("the ~").unwrap();
     assert_eq!(tokenizer.decode(&ids).unwrap(), "the ~");
@@ -128,7 +128,7 @@ fn foreign_features_are_refused_before_they_panic() {
 /// `tokenizers` panics on these, deep in the file.
 #[test]
 fn a_decoder_that_is_not_json_is_refused() {
-    let sound = builtin_tokenizer_json(512).unwrap();
+    let sound = synthetic_tokenizer_json(512).unwrap();
     let at = sound.find("\"decoder\"").unwrap();
     for damage in [r#""decoder": "\ud800", "#.to_string(), format!("\"decoder\": {}", "[".repeat(1000))] {
         let json =
@@ -140,13 +140,13 @@ fn a_decoder_that_is_not_json_is_refused() {
 
 #[test]
 fn a_larger_models_tokenizer_is_refused() {
-    let json = builtin_tokenizer_json(513).unwrap();
+    let json = synthetic_tokenizer_json(513).unwrap();
     let error = Tokenizer::from_json(Path::new("x"), json.as_bytes(), &config()).unwrap_err();
     assert!(matches!(error, TokenizerError::VocabTooLarge { id: 512, vocab_size: 512, .. }), "{error:?}");
     let mut config = config();
     config.bos_token_id = 600;
     config.vocab_size = 1000;
-    let json = builtin_tokenizer_json(512).unwrap();
+    let json = synthetic_tokenizer_json(512).unwrap();
     let error = Tokenizer::from_json(Path::new("x"), json.as_bytes(), &config).unwrap_err();
     assert!(matches!(error, TokenizerError::NoBos { id: 600, .. }), "{error:?}");
 }
@@ -160,7 +160,7 @@ fn streamed(tokenizer: &Tokenizer, ids: &[u32]) -> String {
 
 #[test]
 fn characters_appear_whole_and_as_early_as_is_certain() {
-    let tokenizer = builtin();
+    let tokenizer = synthetic();
     let ids = tokenizer.encode("é!x").unwrap();
     let mut stream = tokenizer.stream();
     let texts: Vec<_> = ids.iter().map(|id| stream.push(*id).unwrap()).collect();
@@ -195,19 +195,19 @@ proptest! {
     #[test]
     fn text_survives_a_round_trip(text in "\\PC*") {
         prop_assume!(!text.contains('▁') && !text.contains('<'));
-        let tokenizer = builtin();
+        let tokenizer = synthetic();
         prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text).unwrap()).unwrap(), text);
     }
 
     #[test]
     fn streaming_equals_decoding_at_once(ids in prop::collection::vec(0_u32..600, 0..80)) {
-        let tokenizer = builtin();
+        let tokenizer = synthetic();
         prop_assert_eq!(streamed(tokenizer, &ids), tokenizer.decode(&ids).unwrap());
     }
 
     #[test]
     fn streaming_valid_text_equals_it(text in "[a-z é漢😀\n\t▁]{0,30}") {
-        let tokenizer = builtin();
+        let tokenizer = synthetic();
         let ids = tokenizer.encode(&text).unwrap();
         prop_assert_eq!(streamed(tokenizer, &ids), text.replace('▁', " "));
     }

@@ -47,7 +47,7 @@ fn vocabulary(vocab_size: usize) -> Option<Vec<String>> {
 
 /// The text of a `tokenizer.json` for a model of `vocab_size` ids; `None` below 461, where not even the
 /// characters have room.
-pub fn builtin_tokenizer_json(vocab_size: usize) -> Option<String> {
+pub fn synthetic_tokenizer_json(vocab_size: usize) -> Option<String> {
     let pieces = vocabulary(vocab_size)?;
     let merges: Vec<_> = MERGES.iter().filter(|pair| pieces.contains(&pair.replace(' ', ""))).collect();
     let vocab: Map<String, Value> =
@@ -108,7 +108,7 @@ pub fn builtin_tokenizer_json(vocab_size: usize) -> Option<String> {
 }
 
 /// The text of the `tokenizer_config.json` that goes with it.
-pub fn builtin_tokenizer_config_json() -> String {
+pub fn synthetic_tokenizer_config_json() -> String {
     let added_tokens: Map<String, Value> =
         SPECIAL.iter().map(|(piece, id)| (id.to_string(), Value::Object(added_token(piece)))).collect();
     let config = json!({
