@@ -1,9 +1,10 @@
 //! Messages and progress on standard error.
 
+use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Where messages to the user go. Standard output carries results only.
 #[derive(Debug)]
@@ -53,9 +54,17 @@ impl Ui {
     /// A bar of things, such as tokens, and how many of them a second.
     pub fn count(&self, what: &'static str, things: &'static str, total: u64) -> ProgressBar {
         let bar = self.bar(ProgressBar::new(total));
-        let template =
-            format!("{{msg}} [{{bar:30}}] {{pos}}/{{len}} {things} {{per_sec}} {{elapsed}} eta {{eta}}");
+        let template = format!("{{msg}} [{{bar:30}}] {{pos}}/{{len}} {things} {{rate}} {{elapsed}} {{left}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
+            let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // Into memory, which cannot fail.
+                let _ = write!(out, "{:.1}/s", state.per_sec());
+            });
+            let style = style.with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                if state.pos() > 0 {
+                    let _ = write!(out, "eta {:#}", HumanDuration(state.eta()));
+                }
+            });
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(what);
