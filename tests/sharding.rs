@@ -6,11 +6,13 @@
 mod support;
 
 use std::ops::ControlFlow;
+use std::process::Command;
 
 use lapidary::engine::{Engine, GenerateOptions, LoadStats, Placement, Sampling};
 use lapidary::graph::DType;
 use lapidary::lower::{ShardingRules, entry_shardings};
 use lapidary::models::checkpoint::Checkpoint;
+use lapidary::models::config::Architecture;
 use lapidary::models::dtype::StoredDtype;
 use lapidary::models::program::{ParamRole, Phase, ProgramShape, build};
 use lapidary::models::synth::{SynthOptions, synth};
@@ -37,9 +39,14 @@ fn sequences() -> Vec<Vec<u32>> {
     (0..).zip([14, 1, 5, 9, 2]).map(sequence).collect()
 }
 
-/// Two layers of a golden checkpoint's sizes, with random weights.
+/// A model of a golden checkpoint's sizes with random weights: one layer of each kind.
 fn small(case: &str) -> (TempDir, Checkpoint) {
-    let config = Checkpoint::open(&golden_dir(case)).unwrap().config().clone().with_layers(2).unwrap();
+    let config = Checkpoint::open(&golden_dir(case)).unwrap().config().clone();
+    let layers = match config.architecture {
+        Architecture::Gemma1 => 1,
+        Architecture::Gemma2 => 2,
+    };
+    let config = config.with_layers(layers).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("model");
     let options = SynthOptions { dtype: StoredDtype::F32, ..SynthOptions::default() };
@@ -199,13 +206,45 @@ fn shards_are_converted_one_by_one() {
 }
 
 #[test]
+fn the_command_runs_on_a_mesh() {
+    let (directory, _) = small("gemma1-mqa");
+    let folder = directory.path();
+    std::fs::write(folder.join("ids.json"), serde_json::to_vec(&sequences()).unwrap()).unwrap();
+    std::fs::write(folder.join("rules.toml"), "[rules]\nvocab = []\nbatch = [\"data\", \"model\"]").unwrap();
+    let Some(plugin) = support::cpu_plugin() else { return };
+    let generate = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+        command.current_dir(folder).env("LAPIDARY_PLUGIN_CPU", &plugin);
+        command.args([
+            "generate",
+            "--model",
+            "model",
+            "--device",
+            "cpu",
+            "--token-ids",
+            "ids.json",
+            "--json",
+        ]);
+        command.args(["-n", "6", "--ignore-eos", "--quiet"]).args(flags);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["generations"].clone()
+    };
+    let alone = generate(&[]);
+    assert_eq!(alone.as_array().unwrap().len(), 5);
+    assert_eq!(generate(&["--mesh", "data=2,model=4", "--virtual-devices", "8"]), alone);
+    assert_eq!(generate(&["--mesh", "data=2,model=2", "--rules", "rules.toml", "--show-sharding"]), alone);
+}
+
+#[test]
 fn a_mesh_must_fit_the_devices() {
     let Some(client) = support::cpu_devices(2) else { return };
     let place = |mesh: &str| {
         Placement::new(&client, mesh.parse().unwrap(), ShardingRules::transformer()).unwrap_err().to_string()
     };
     let message = place("data=2,model=4");
-    for part in ["data=2,model=4", "takes 8 devices", "has 2", "at most 2"] {
+    for part in ["`data=2,model=4` takes 8 devices", "there are 2", "make its axes' product 2 or less"] {
         assert!(message.contains(part), "no `{part}` in {message}");
     }
     assert!(place("tensor=2").contains("mesh axis `tensor`"));

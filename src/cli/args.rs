@@ -84,6 +84,10 @@ pub struct MeshArgs {
     /// rules.
     #[arg(long, value_name = "FILE.toml", requires = "mesh")]
     pub rules: Option<PathBuf>,
+
+    /// Print to standard error how weights and KV cache lie on the devices.
+    #[arg(long)]
+    pub show_sharding: bool,
 }
 
 /// `--device`.

@@ -58,7 +58,11 @@ impl MeshPlan {
     }
 }
 
-fn read_rules(path: &Path) -> Result<ShardingRules> {
+/// Reads sharding rules from a file.
+///
+/// # Errors
+/// If it cannot be read, or holds no rules.
+pub fn read_rules(path: &Path) -> Result<ShardingRules> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read --rules {}", path.display()))?;
     ShardingRules::from_toml(&text).with_context(|| format!("--rules {} cannot be used", path.display()))

@@ -11,7 +11,7 @@ use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
 use super::mesh::MeshPlan;
-use super::ui::Ui;
+use super::ui::{self, Ui};
 use super::{device, interrupt, output};
 
 /// A model and the engine that runs it.
@@ -65,7 +65,11 @@ impl Session {
         bar.finish_and_clear();
         drop(catch);
         let load_s = started.elapsed().as_secs_f64();
-        Ok(Self { model, engine: engine?, plugin_s: connection.seconds, load_s })
+        let engine = engine?;
+        if device_args.mesh.show_sharding {
+            ui::tell(engine.sharding_report()?);
+        }
+        Ok(Self { model, engine, plugin_s: connection.seconds, load_s })
     }
 
     /// Generates as one batch. With `streams`, the text goes to standard output as it comes. Ctrl-C ends the

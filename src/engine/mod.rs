@@ -9,6 +9,7 @@ mod generate;
 mod inputs;
 mod placement;
 mod region;
+mod report;
 mod sampling;
 mod score;
 mod sequences;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::Range;
 
 use lapidary_graph::Module;
-use lapidary_lower::sharding::RulesMismatch;
+use lapidary_lower::sharding::{DeviceOrderError, DevicePosition, RulesMismatch, device_order};
 use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, entry_shardings};
-use lapidary_runtime::{Client, Device};
+use lapidary_runtime::{Client, Device, Value};
 
 /// Devices in the arrangement of a mesh, and the rules by which values are split over it.
 ///
@@ -28,21 +28,9 @@ pub enum PlacementError {
     /// A mesh and rules that do not go together.
     #[error(transparent)]
     Rules(#[from] RulesMismatch),
-    /// More devices than there are.
-    #[error(
-        "the mesh {mesh} takes {needed} devices, but {platform} has {present} here: \
-         choose axes whose product is at most {present}"
-    )]
-    TooFewDevices {
-        /// The mesh.
-        mesh: String,
-        /// Devices that it takes.
-        needed: usize,
-        /// Platform of the client.
-        platform: String,
-        /// Devices that there are.
-        present: usize,
-    },
+    /// Devices that the mesh cannot be laid over.
+    #[error(transparent)]
+    Devices(#[from] DeviceOrderError),
     /// Devices of several processes.
     #[error(
         "device {id} belongs to process {process}; a model runs in one process so far: \
@@ -70,24 +58,24 @@ impl Placement {
         }
     }
 
-    /// The first devices of `client` as `mesh`, with values split as `rules` say.
+    /// Devices of `client` as `mesh`, with values split as `rules` say. Where the plugin tells where devices are,
+    /// those that exchange most are neighbours.
     ///
     /// # Errors
     /// If mesh and rules do not go together, or the mesh has more devices than the client.
     pub fn new(client: &Client, mesh: Mesh, rules: ShardingRules) -> Result<Self, PlacementError> {
         rules.check(&mesh)?;
-        let (needed, present) = (mesh.num_devices(), client.devices().len());
-        if needed > present {
-            let (mesh, platform) = (mesh.to_string(), client.platform_name().to_string());
-            return Err(PlacementError::TooFewDevices { mesh, needed, platform, present });
-        }
-        let devices: Vec<Device> = client.devices().iter().take(needed).cloned().collect();
+        let positions: Vec<DevicePosition> = client.devices().iter().map(position).collect();
+        // Clients do not tell which links close a torus.
+        let order = device_order(&mesh, &positions, &[])?;
+        let device = |id: &i32| client.devices().iter().find(|device| device.id() == *id).cloned();
+        let devices: Vec<Device> = order.iter().filter_map(device).collect();
         if let Some(device) = devices.iter().find(|device| !device.is_addressable()) {
             let (id, process) = (device.id(), device.description().process_index);
             let here = client.addressable_devices().len();
             return Err(PlacementError::OtherProcess { id, process, here });
         }
-        let addressable = (0..needed).collect();
+        let addressable = (0..devices.len()).collect();
         Ok(Self { client: client.clone(), mesh, rules, devices, addressable })
     }
 
@@ -146,6 +134,21 @@ impl Placement {
         }
         parts
     }
+}
+
+/// Where a device is; platforms other than TPUs say nothing of it.
+fn position(device: &Device) -> DevicePosition {
+    let description = device.description();
+    let number = |name: &str| match description.attributes.get(name) {
+        Some(Value::Int(number)) => *number,
+        _ => 0,
+    };
+    let coords = match description.attributes.get("coords") {
+        Some(Value::Ints(coords)) => coords.clone(),
+        _ => Vec::new(),
+    };
+    let (core, slice) = (number("core_on_chip"), number("slice_index"));
+    DevicePosition { id: description.id, coords, core, slice }
 }
 
 /// A part of a value, and who holds a copy of it.

@@ -50,7 +50,7 @@ fn a_mesh_larger_than_the_devices() {
     let Some(plugin) = crate::plugin_file::cpu_plugin() else { return };
     let mut command = sandbox.command(&format!("{GENERATE} --mesh data=2,model=4"));
     command.arg("--plugin").arg(plugin);
-    refused(command, &["the mesh data=2,model=4 takes 8 devices, but cpu has 4", "at most 4"]);
+    refused(command, &["the mesh `data=2,model=4` takes 8 devices, but there are 4", "4 or less"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use lapidary::models::checkpoint::Checkpoint;
 use lapidary::runtime::{Client, ClientOptions, Plugin};
 
 pub use golden::{Golden, golden_dir};
+pub(crate) use plugin::cpu_plugin;
 
 /// A client of the CPU plugin with one device; `None`, said aloud, where the plugin is missing outside CI.
 pub fn cpu() -> Option<Client> {
