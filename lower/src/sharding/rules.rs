@@ -114,11 +114,15 @@ impl ShardingRules {
     }
 
     /// Checks that the rules use every axis of `mesh`, and that it has the axes they name. Rules of
-    /// [`transformer`](Self::transformer) may name others: they serve meshes with and without them.
+    /// [`transformer`](Self::transformer) may name others: they serve meshes with and without them. On one
+    /// device nothing is split, whatever the rules.
     ///
     /// # Errors
     /// If an axis of several devices is unused, or a rule names an absent one.
     pub fn check(&self, mesh: &Mesh) -> Result<(), RulesMismatch> {
+        if mesh.num_devices() == 1 {
+            return Ok(());
+        }
         let known = self.all_mesh_axes();
         for (axis, size) in mesh.axes() {
             if *size > 1 && !known.contains(&axis.as_str()) {
@@ -156,6 +160,7 @@ mod tests {
             "no sharding rule uses mesh axis `tensor`, so its devices would only hold copies; \
              name it one of: model, data, seq"
         );
+        assert_eq!(check(&rules.clone().with("ffn", &["modle"]), "model=1"), Ok(()), "one device");
         assert_eq!(
             check(&rules.with("ffn", &["modle"]), "model=4").unwrap_err(),
             "the sharding rule for `ffn` names mesh axis `modle`, but the mesh is `model=4`: \
