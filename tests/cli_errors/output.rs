@@ -19,8 +19,10 @@ fn with_model() -> Sandbox {
 
 /// Runs a command whose standard output is closed from the start.
 fn run_into_closed_pipe(mut command: Command) -> (Option<i32>, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
+    // Nobody reads it before the command begins: a quick one could else be done in time.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
     let stderr = collect(child.stderr.take());
     let code = wait(&mut child);
     (code, String::from_utf8(stderr.join().unwrap()).unwrap())
