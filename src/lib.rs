@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod eval;
+pub mod export;
 pub mod model;
 pub mod plan;
 pub mod target;

@@ -6,15 +6,20 @@ mod device;
 mod doctor;
 mod eval;
 mod exit;
+mod export;
 mod generate;
 mod input;
 mod interrupt;
 mod mesh;
 mod output;
+mod plan;
 mod plugin;
+mod program_args;
 mod score;
 mod session;
 mod synth;
+mod table;
+mod targets;
 mod tokenize;
 mod ui;
 
@@ -54,6 +59,12 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Show the token ids that a model would be fed.
     Tokenize(tokenize::TokenizeArgs),
+    /// Say what a model takes on devices that need not be here, and whether it fits.
+    Plan(plan::PlanArgs),
+    /// Write a model's programs as StableHLO, for any compiler that reads it.
+    Export(export::ExportArgs),
+    /// List the devices that can be planned and exported for.
+    Targets(targets::TargetsArgs),
     /// Write a checkpoint of random weights, of any size.
     Synth(synth::SynthArgs),
     /// Install, list and remove the plugins that drive devices.
@@ -78,6 +89,9 @@ pub fn main() -> ExitCode {
         Command::Score(args) => score::run(args, &ui),
         Command::Eval(args) => eval::run(args, &ui),
         Command::Tokenize(args) => tokenize::run(args, &ui),
+        Command::Plan(args) => return plan::run(args).unwrap_or_else(|error| exit::report(&error)),
+        Command::Export(args) => export::run(args, &ui),
+        Command::Targets(args) => targets::run(args),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),
         Command::Doctor(args) => doctor::run(args),

@@ -26,8 +26,8 @@ fn stream(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
     product(&[step.rows, step.tokens, layout.config.hidden_size, shape.dtype.byte_width()])
 }
 
-/// Residual and normed stream; queries, keys, values and their mixture; scores in f32 and, rounded, as weights of
-/// the values. Where a ring is read beside the step's own keys and values, both are copied into one buffer.
+/// Residual and normed stream; queries, keys, values and their mixture; scores and their exponentials in f32. Where a
+/// ring is read beside the step's own keys and values, both are copied into one buffer.
 fn attention(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> u64 {
     let step = layout.step(shape);
     let width = shape.dtype.byte_width();
@@ -36,7 +36,7 @@ fn attention(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> 
     let heads = query_size / layout.config.head_dim.max(1);
     let keys = keys_seen(layout, shape, kind);
     let projected = product(&[2, step.rows, step.tokens, query_size.saturating_add(kv_size), width]);
-    let scores = product(&[step.rows, heads, step.tokens, keys, F32 + width]);
+    let scores = product(&[2, step.rows, heads, step.tokens, keys, F32]);
     let joined =
         if reads_ring_and_step(shape, kind) { product(&[2, step.rows, keys, kv_size, width]) } else { 0 };
     [stream(layout, shape).saturating_mul(2), projected, scores, joined]

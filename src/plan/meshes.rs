@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::layout::Layout;
 use super::roofline::PhasePlan;
-use super::{PlanError, PlanRequest, Sizes, memory};
+use super::{PlanError, PlanRequest, Sizes, memory, mesh_text};
 use crate::target::{Gpu, Network, TargetSpec, TpuSlice};
 
 /// Most meshes of the target asked for that are suggested.
@@ -17,8 +17,9 @@ const SUGGESTIONS: usize = 3;
 pub struct Suggestion {
     /// The target.
     pub target: String,
-    /// The mesh; `None` for one device.
-    pub mesh: Option<String>,
+    /// The mesh.
+    #[serde(serialize_with = "mesh_text")]
+    pub mesh: Mesh,
     /// Bytes on one device.
     pub total_bytes: u64,
     /// Seconds of a decode step, at least.
@@ -49,9 +50,11 @@ pub(super) fn suggestions(request: &PlanRequest<'_>, program: &Program, sizes: &
         candidates
             .filter(|candidate| candidate.fits)
             .take(most)
-            .map(|Candidate { mesh, total_bytes, decode_step_s, .. }| {
-                let mesh = Some(mesh.to_string()).filter(|mesh| !mesh.is_empty());
-                Suggestion { target: target.to_string(), mesh, total_bytes, decode_step_s }
+            .map(|Candidate { mesh, total_bytes, decode_step_s, .. }| Suggestion {
+                target: target.to_string(),
+                mesh,
+                total_bytes,
+                decode_step_s,
             })
             .collect()
     };

@@ -13,13 +13,14 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use lapidary_graph::DType;
-use lapidary_lower::sharding::RulesMismatch;
+use lapidary_graph::{DType, Function, Param};
+use lapidary_lower::sharding::{RulesMismatch, ShardingReport};
 use lapidary_lower::{Mesh, ShardingRules};
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramError, ProgramShape, build};
-use serde::Serialize;
+use lapidary_models::program::{ParamRole, Phase, ProgramError, ProgramShape, build};
+use serde::{Serialize, Serializer};
 
+use crate::engine::MAX_STEP_TOKENS;
 use crate::target::{TargetError, TargetSpec};
 use layout::Layout;
 
@@ -47,7 +48,8 @@ pub struct PlanRequest<'a> {
     pub context: usize,
     /// Sequences that are prefilled at the same time, beside the cache of the batch.
     pub prefill_batch: usize,
-    /// Tokens that each of them takes in one step; `None` for all of the context.
+    /// Tokens that each of them takes in one step; `None` for as many as the engine's longest step has, or the
+    /// context if that is less.
     pub prefill_tokens: Option<usize>,
 }
 
@@ -56,8 +58,11 @@ pub struct PlanRequest<'a> {
 pub struct Plan {
     /// Devices of the mesh.
     pub devices: usize,
-    /// The mesh, as `data=2,model=4`; `None` for one device.
-    pub mesh: Option<String>,
+    /// The mesh.
+    #[serde(serialize_with = "mesh_text")]
+    pub mesh: Mesh,
+    /// Whether the mesh was chosen here rather than asked for.
+    pub mesh_chosen: bool,
     /// Bytes on one device.
     pub memory: Memory,
     /// Whether they are no more than the device has; `None` if that is not known.
@@ -146,7 +151,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     let phases = [sizes.decode, sizes.prefill].into_iter();
     Ok(Plan {
         devices: mesh.num_devices(),
-        mesh: Some(mesh.to_string()).filter(|mesh| !mesh.is_empty()),
+        mesh_chosen: request.mesh.is_none(),
         fits,
         free_bytes: memory
             .available_bytes
@@ -158,7 +163,33 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
             Some(true) | None => Vec::new(),
         },
         memory,
+        mesh,
     })
+}
+
+/// How the parameters of the decode program lie on the devices of `mesh`.
+///
+/// # Errors
+/// If the sizes make no program of this model.
+pub fn sharding_report(request: &PlanRequest<'_>, mesh: &Mesh) -> Result<ShardingReport, PlanError> {
+    let program = build(request.config, &Sizes::of(request).decode)?;
+    let entry = program.module.entry().and_then(|entry| program.module.function(entry));
+    let roles = &program.signature.params;
+    let role = |param: &Param| {
+        let spec = roles.iter().find(|spec| spec.name == param.name)?;
+        let role = match spec.role {
+            ParamRole::Weight(_) => "weight",
+            ParamRole::Input(_) => "input",
+            ParamRole::State { .. } => "state",
+        };
+        Some(role.to_string())
+    };
+    Ok(ShardingReport::new(entry.unwrap_or(&Function::default()), mesh, request.rules, role))
+}
+
+/// A mesh as `data=2,model=4`, or null for one device.
+fn mesh_text<S: Serializer>(mesh: &Mesh, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(mesh).filter(|mesh| mesh.num_devices() > 1).map(Mesh::to_string).serialize(serializer)
 }
 
 /// The programs that are planned.
@@ -166,14 +197,14 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
 struct Sizes {
     decode: ProgramShape,
     prefill: ProgramShape,
-    /// Whether a prefill takes all of the context, however long that is.
-    whole_prompts: bool,
+    /// Tokens of a prefill whose context is no shorter.
+    step_tokens: usize,
 }
 
 impl Sizes {
     fn of(request: &PlanRequest<'_>) -> Self {
         let PlanRequest { dtype, batch, context, prefill_batch, prefill_tokens, .. } = *request;
-        let tokens = prefill_tokens.unwrap_or(context);
+        let tokens = prefill_tokens.unwrap_or(MAX_STEP_TOKENS.min(context));
         Self {
             decode: ProgramShape { phase: Phase::Decode, batch, tokens: 1, capacity: context, dtype },
             prefill: ProgramShape {
@@ -183,13 +214,13 @@ impl Sizes {
                 capacity: context,
                 dtype,
             },
-            whole_prompts: prefill_tokens.is_none(),
+            step_tokens: prefill_tokens.unwrap_or(MAX_STEP_TOKENS),
         }
     }
 
     /// The same for another batch and context.
     fn with(&self, batch: usize, context: usize) -> Self {
-        let tokens = if self.whole_prompts { context } else { self.prefill.tokens.min(context) };
+        let tokens = self.step_tokens.min(context);
         Self {
             decode: ProgramShape { batch, capacity: context, ..self.decode },
             prefill: ProgramShape { tokens, capacity: context, ..self.prefill },

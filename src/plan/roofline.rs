@@ -95,7 +95,8 @@ impl Roofline {
         let collectives = work.collectives.iter();
         let interconnect_s = collectives
             .map(|each| each.sent_bytes() / hardware.interconnect.collective_bandwidth(each.devices))
-            .sum();
+            // Unlike `sum`, this is not -0 of nothing.
+            .fold(0.0, |total, seconds| total + seconds);
         let longest =
             [(compute_s, Bound::Compute), (memory_s, Bound::Memory), (interconnect_s, Bound::Interconnect)];
         let (step_s, bound) = longest

@@ -5,10 +5,13 @@
 mod chat;
 mod doctor;
 mod eval;
+mod export;
+mod plan;
 mod plugin;
 #[path = "../support/plugin.rs"]
 mod plugin_file;
 mod synth;
+mod targets;
 mod terminal;
 
 use std::path::Path;

@@ -11,6 +11,7 @@ mod input;
 mod interrupt;
 mod mesh;
 mod output;
+mod plan;
 mod plugin;
 #[path = "../support/plugin.rs"]
 mod plugin_file;

@@ -1,0 +1,101 @@
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Run, run_lapidary};
+
+fn plan(arguments: &str) -> Run {
+    run_lapidary(&["plan"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>())
+}
+
+fn json(arguments: &str) -> Value {
+    let run = plan(&format!("{arguments} --json"));
+    assert_eq!(run.stderr, "");
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+const ON_V5P: &str = "--model gemma2-27b --target tpu:v5p:2x2x1 --mesh model=4 --batch 16 --context 4096";
+
+#[test]
+fn a_plan_that_fits() {
+    let run = plan(ON_V5P);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let verdict = run.stdout.lines().next().unwrap();
+    assert!(verdict.starts_with("gemma2-27b fits: ") && verdict.contains("of the 102.79 GB"), "{verdict}");
+    let line = |label: &str| {
+        let found = run.stdout.lines().find(|line| line.trim_start().starts_with(label));
+        found.unwrap_or_else(|| panic!("{label}: {}", run.stdout)).split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(line("weights"), ["weights", "13.61", "GB"]);
+    assert_eq!(line("KV cache"), ["KV", "cache", "6.17", "GB"]);
+    assert_eq!(line("mesh"), ["mesh", "model=4", "(4", "devices)"]);
+    assert!(line("decode").join(" ").contains("7.16 ms"), "{}", run.stdout);
+    assert!(!run.stdout.contains("It fits"), "{}", run.stdout);
+
+    let plan = json(ON_V5P);
+    assert_eq!(
+        (&plan["fits"], &plan["mesh"], &plan["devices"]),
+        (&true.into(), &"model=4".into(), &4.into())
+    );
+    assert_eq!(plan["memory"]["kv_cache_bytes"], 16 * 4096 * 376_832_u64 / 4);
+    assert_eq!(plan["phases"][0]["bound"], "memory");
+    assert_eq!(plan["limits"]["model_context"], 8192);
+    assert!(plan["limits"]["batch"].as_u64() > Some(16), "{plan}");
+    assert_eq!(plan["suggestions"], Value::Array(Vec::new()));
+    let (total, free) = (plan["memory"]["total_bytes"].as_i64(), plan["free_bytes"].as_i64());
+    assert_eq!(total.zip(free).map(|(total, free)| total + free), plan["memory"]["available_bytes"].as_i64());
+}
+
+#[test]
+fn a_plan_that_does_not_fit_says_where_it_would() {
+    let arguments = "--model gemma2-27b --target tpu:v5e:2x2 --batch 16 --context 4096";
+    let run = plan(arguments);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stdout.starts_with("gemma2-27b does not fit: "), "{}", run.stdout);
+    assert!(run.stdout.contains("--target tpu:v5e:2x4  --mesh model=8"), "{}", run.stdout);
+    assert!(run.stdout.contains("chosen as the fastest"), "{}", run.stdout);
+    let report = json(arguments);
+    assert_eq!((&report["fits"], &report["mesh_chosen"]), (&false.into(), &true.into()));
+    assert_eq!(report["suggestions"][0]["target"], "tpu:v5e:2x4");
+    // What is suggested is true.
+    let suggested = "--model gemma2-27b --target tpu:v5e:2x4 --mesh model=8 --batch 16 --context 4096";
+    assert_eq!(plan(suggested).code, Some(0));
+}
+
+#[test]
+fn models_are_names_files_and_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = super::tiny_model(directory.path(), &["--dtype", "f32"]);
+    fs::remove_file(format!("{model}/model.safetensors")).unwrap();
+    let mut reports: Vec<Value> = [model.clone(), format!("{model}/config.json"), "tiny".to_string()]
+        .iter()
+        .map(|model| json(&format!("--model {model} --target cpu --dtype f32")))
+        .collect();
+    assert_eq!((&reports[0]["model"], &reports[1]["model"]), (&"tiny".into(), &"tiny".into()));
+    for report in &mut reports {
+        report["model"] = Value::Null;
+    }
+    assert_eq!(reports[0], reports[1]);
+    assert_eq!(reports[0], reports[2]);
+    // A checkpoint of f32 runs in f32 unless told otherwise.
+    assert_eq!(json(&format!("--model {model} --target cpu"))["dtype"], "f32");
+    assert_eq!(json("--model tiny --target cpu")["dtype"], "bf16");
+    // How much memory some machine has is not known.
+    assert_eq!((&reports[0]["fits"], &reports[0]["limits"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn each_parameter_is_shown_on_request() {
+    let arguments = "--model tiny --target cuda:h100:2 --mesh model=2 --sharding";
+    let run = plan(arguments);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("model.embed_tokens.weight"), "{}", run.stdout);
+    let report = json(arguments);
+    let params = report["sharding"]["params"].as_array().unwrap();
+    let embedding = params.iter().find(|param| param["name"] == "model.embed_tokens.weight").unwrap();
+    assert_eq!((&embedding["sharding"], &embedding["role"]), (&"[model, -]".into(), &"weight".into()));
+    let of_weights = params.iter().filter(|param| param["role"] == "weight");
+    let bytes: u64 = of_weights.map(|param| param["bytes_per_device"].as_u64().unwrap()).sum();
+    assert_eq!(report["memory"]["weights_bytes"], bytes);
+    assert!(json("--model tiny --target cpu").get("sharding").is_none());
+}
