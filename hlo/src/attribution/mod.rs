@@ -6,6 +6,9 @@
 
 mod groups;
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use crate::attributes::Called;
 use crate::module::{Computation, Instruction, Module};
 use crate::opcode::Opcode;
@@ -51,15 +54,12 @@ fn path_within(fused: &Computation) -> Option<String> {
     if let Some(dot) = fused.instructions.iter().find(is_dot) {
         return of(dot);
     }
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    for path in fused.instructions.iter().filter_map(of) {
-        match counts.iter_mut().find(|(other, _)| *other == path) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((path, 1)),
-        }
+    let mut counts: HashMap<String, (usize, Reverse<usize>)> = HashMap::new();
+    for (place, path) in fused.instructions.iter().filter_map(of).enumerate() {
+        counts.entry(path).or_insert((0, Reverse(place))).0 += 1;
     }
     // Of equals the first.
-    counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(path, _)| path)
+    counts.into_iter().max_by_key(|(_, rank)| *rank).map(|(path, _)| path)
 }
 
 /// The scope of an `op_name`: what stands before the last slash, without the transformations that JAX writes in front

@@ -6,20 +6,25 @@
 //! once: the copy at the end counts, and the one at the start does not. Without a copy at the end the one at the
 //! start does the loading.
 
+use std::collections::HashMap;
+
 use crate::module::{Computation, InstructionId};
 use crate::opcode::Opcode;
 
 /// The copies that an earlier run has done.
 pub(super) fn done_by_earlier_run(entry: &Computation) -> Vec<InstructionId> {
     let users = entry.users();
-    let copies = || entry.instructions().filter(|(_, i)| i.opcode == Opcode::CopyStart);
+    let copies = || entry.instructions().filter(|(_, instruction)| instruction.opcode == Opcode::CopyStart);
     let is_for_next_run = |id: InstructionId| {
         let ends = &users[id.0 as usize];
         ends.iter().all(|end| users[end.0 as usize].is_empty() && *end != entry.root)
     };
+    let for_next_run: HashMap<&[InstructionId], InstructionId> = copies()
+        .filter(|(id, _)| is_for_next_run(*id))
+        .map(|(id, copy)| (copy.operands.as_slice(), id))
+        .collect();
     let marked = copies().filter(|(_, copy)| copy.attributes.cross_program_prefetch.is_some());
-    let repeated = marked.filter(|(marked_id, marked)| {
-        copies().any(|(id, copy)| id != *marked_id && copy.operands == marked.operands && is_for_next_run(id))
-    });
+    let repeated = marked
+        .filter(|(id, copy)| for_next_run.get(copy.operands.as_slice()).is_some_and(|repeat| repeat != id));
     repeated.map(|(id, _)| id).collect()
 }

@@ -88,7 +88,7 @@ fn instruction(cursor: &mut Cursor<'_>) -> Result<RawInstruction, ReadError> {
             parameter = Some(inside.integer("the number of a parameter")?);
             inside.end("the number of a parameter")?;
         }
-        "constant" => integer = integer_literal(arguments, &shape),
+        "constant" => integer = integer_literal(inside, &shape),
         _ => operands = names(&mut inside)?,
     }
     let values = values(cursor)?;
@@ -124,9 +124,11 @@ fn names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, ReadError> {
     Ok(names)
 }
 
-fn integer_literal(text: &str, shape: &Shape) -> Option<i64> {
+/// The value of an integer scalar; what arrays and floats hold matters to nobody here.
+fn integer_literal(mut cursor: Cursor<'_>, shape: &Shape) -> Option<i64> {
     let is_scalar = shape.as_array().is_some_and(|array| array.dimensions.is_empty());
-    text.parse().ok().filter(|_| is_scalar)
+    let value = cursor.integer("an integer").ok()?;
+    (is_scalar && cursor.peek().is_none()).then_some(value)
 }
 
 /// `, key=value` as often as it stands there.

@@ -114,19 +114,16 @@ impl<'m> TrafficModel<'m> {
 
     fn read(&self, computation: &Computation, instruction: &Instruction) -> u64 {
         let wanted = Demand::of_whole(self.module, self.fusions, computation, instruction);
+        let mut of_operands: Vec<(InstructionId, u64)> =
+            instruction.operands.iter().copied().zip(wanted).collect();
         // An operand that stands twice is read once.
-        let mut of_operand: Vec<(InstructionId, u64)> = Vec::new();
-        for (&operand, elements) in instruction.operands.iter().zip(wanted) {
-            match of_operand.iter_mut().find(|(other, _)| *other == operand) {
-                Some((_, sum)) => *sum = sum.saturating_add(elements),
-                None => of_operand.push((operand, elements)),
-            }
-        }
-        let bytes = |(operand, elements): (InstructionId, u64)| {
-            let shape = &computation.instruction(operand).shape;
-            share(self.in_main_memory(shape), elements, shape.elements())
-        };
-        of_operand.into_iter().map(bytes).fold(0, u64::saturating_add)
+        of_operands.sort_unstable();
+        let read = of_operands.chunk_by(|(a, _), (b, _)| a == b).map(|same| {
+            let elements = same.iter().map(|(_, elements)| *elements).fold(0, u64::saturating_add);
+            let shape = same.first().map(|&(operand, _)| &computation.instruction(operand).shape);
+            shape.map_or(0, |shape| share(self.in_main_memory(shape), elements, shape.elements()))
+        });
+        read.fold(0, u64::saturating_add)
     }
 
     fn written(&self, computation: &Computation, instruction: &Instruction) -> u64 {
