@@ -50,6 +50,6 @@ pub use memory::Temporary;
 pub use module::{Alias, Computation, ComputationId, Instruction, InstructionId, Module};
 pub use opcode::{CollectiveKind, Opcode};
 pub use replica_groups::ReplicaGroups;
-pub use report::{COPIES, InstructionCost, Report, ReportOptions, Share, UNATTRIBUTED};
+pub use report::{COPIES, InstructionCost, Parameter, Report, ReportOptions, Share, UNATTRIBUTED};
 pub use shape::{ArrayShape, COMBINED, ElementType, Layout, Shape, ShapeError};
 pub use traffic::{MemorySpaces, Traffic};

@@ -27,7 +27,7 @@ pub struct Collective {
     pub group_size: Option<u64>,
     /// Mesh axes along which it communicates, if a mesh was given and the groups are those of axes.
     pub axes: Option<Vec<String>>,
-    /// Whether other instructions run between its start and its end.
+    /// Whether it has a start and an end, between which other instructions may run.
     pub asynchronous: bool,
     /// Number of its channel; 0 if it has none.
     pub channel: i64,

@@ -1,7 +1,8 @@
 //! Floating-point operations: those of dots and convolutions, which matrix units do, and the others.
 //!
 //! A multiplication and an addition are two operations. Of a convolution only those places of the window count that
-//! lie on the input: TPU programs write batched dots as convolutions that mostly see padding.
+//! lie on the input: TPU programs write batched dots as convolutions that mostly see padding. A dot that the compiler
+//! took apart into products and a sum, as it does with a single row, counts as elementwise: no matrix unit does it.
 
 mod convolution;
 

@@ -1,6 +1,8 @@
 //! Puts a report together.
 
-use super::{COPIES, InstructionCost, Report, ReportOptions, Share, UNATTRIBUTED, prefetch};
+use std::collections::HashSet;
+
+use super::{COPIES, InstructionCost, Parameter, Report, ReportOptions, Share, UNATTRIBUTED, prefetch};
 use crate::attributes::Called;
 use crate::attribution;
 use crate::collectives::Collective;
@@ -42,6 +44,7 @@ pub(super) fn report(module: &Module, options: &ReportOptions) -> Report {
             times => builder.add_computation(id, computation, times),
         }
     }
+    builder.report.parameters = builder.parameters();
     builder.report.unknown_loops = execution.unknown_loops;
     builder.finish()
 }
@@ -53,6 +56,7 @@ fn empty(module: &Module) -> Report {
         traffic: Traffic::default(),
         flops: Flops::default(),
         sent_bytes: 0,
+        parameters: Vec::new(),
         by_group: Vec::new(),
         by_operation: Vec::new(),
         instructions: Vec::new(),
@@ -72,6 +76,22 @@ impl Builder<'_> {
         let computation = self.module.computation(id);
         let bytes = computation.instructions.iter().map(|i| self.traffic.of(computation, i).bytes());
         bytes.fold(0, u64::saturating_add)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let instructions = self.module.entry().instructions.iter();
+        let numbered = instructions.filter(|instruction| instruction.opcode == Opcode::Parameter);
+        let mut numbered: Vec<_> =
+            numbered.map(|instruction| (instruction.attributes.parameter, instruction)).collect();
+        numbered.sort_by_key(|(number, _)| *number);
+        let donated: HashSet<usize> = self.module.aliases.iter().map(|alias| alias.parameter).collect();
+        let parameter = |(number, instruction): (Option<usize>, &Instruction)| Parameter {
+            name: instruction.attributes.metadata.op_name.clone(),
+            shape: instruction.shape.to_string(),
+            bytes: self.traffic.in_main_memory(&instruction.shape),
+            is_donated: number.is_some_and(|number| donated.contains(&number)),
+        };
+        numbered.into_iter().map(parameter).collect()
     }
 
     fn add_computation(&mut self, id: ComputationId, computation: &Computation, times: u64) {

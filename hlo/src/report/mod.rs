@@ -61,6 +61,9 @@ pub struct Report {
     pub flops: Flops,
     /// Bytes sent to other devices, over rings.
     pub sent_bytes: u64,
+    /// What the program is given: weights, inputs and state, in the order of its parameters. A program that reads
+    /// every weight and every state once reads at least the sum of theirs.
+    pub parameters: Vec<Parameter>,
     /// By group of model paths, the largest traffic first.
     pub by_group: Vec<Share>,
     /// By operation, the largest traffic first.
@@ -81,6 +84,19 @@ pub struct Report {
     pub opaque_calls: Vec<String>,
     /// Estimated time, if a roofline was given.
     pub estimate: Option<StepEstimate>,
+}
+
+/// A parameter of the program.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Parameter {
+    /// Its name in the program that was compiled, such as `model.layers.0.mlp.up_proj.weight`.
+    pub name: String,
+    /// Its type, without the layout.
+    pub shape: String,
+    /// Bytes in HBM, padding of the layout included.
+    pub bytes: u64,
+    /// Whether a result takes over its memory, as that of donated state.
+    pub is_donated: bool,
 }
 
 /// What some instructions cost together, all runs included.

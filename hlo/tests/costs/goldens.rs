@@ -1,6 +1,6 @@
 //! Programs that the TPU compiler (libtpu 0.0.52) made for four chips of a v5p (`v5p:2x2x1`).
 
-use lapidary_hlo::{CollectiveKind, MemorySpaces, Module, Opcode, Report, Shape};
+use lapidary_hlo::{CollectiveKind, MemorySpaces, Module, Report, Shape};
 
 use crate::mesh;
 
@@ -11,11 +11,8 @@ const LOOP: &str = include_str!("../goldens/loop_of_collectives.v5p.hlo.txt");
 const LOOP_PROTO: &[u8] = include_bytes!("../goldens/loop_of_collectives.v5p.hlo.pb");
 
 /// Bytes of the parameters whose names begin so.
-fn parameter_bytes(module: &Module, prefixes: &[&str]) -> u64 {
-    let parameters = module.entry().instructions().map(|(_, i)| i).filter(|i| i.opcode == Opcode::Parameter);
-    let named = parameters
-        .filter(|i| prefixes.iter().any(|prefix| i.attributes.metadata.op_name.starts_with(prefix)));
-    named.map(|i| i.shape.bytes()).sum()
+fn parameter_bytes(report: &Report, prefix: &str) -> u64 {
+    report.parameters.iter().filter(|p| p.name.starts_with(prefix)).map(|p| p.bytes).sum()
 }
 
 #[test]
@@ -25,12 +22,16 @@ fn decoding_reads_weights_and_cache_once() {
     assert_eq!(module.aliases.len(), 2);
     let report = Report::of(&module, &mesh(&[("model", 4)]));
 
-    let weights = parameter_bytes(&module, &["model."]);
-    let cache = parameter_bytes(&module, &["cache."]);
+    let weights = parameter_bytes(&report, "model.");
+    let cache = parameter_bytes(&report, "cache.");
     // A quarter of: attention 2 x (4096 + 2048) x 4608, MLP 3 x 36864 x 4608, embedding 256000 x 4608; and 5 norms,
     // which tiles of 1024 pad.
     assert_eq!(weights, 2 * (4608 * (2 * (4096 + 2048) + 3 * 36864 + 256_000) / 4 + 5 * 5120));
     assert_eq!(cache, 2 * 2 * 16 * 4 * 4096 * 128);
+    let donated: Vec<_> =
+        report.parameters.iter().filter(|p| p.is_donated).map(|p| p.name.as_str()).collect();
+    assert_eq!(donated, ["cache.0.keys", "cache.0.values"]);
+    assert_eq!(report.parameters[0].shape, "s32[16,1]");
     let ratio = report.traffic.bytes() as f64 / (weights + cache) as f64;
     assert!((1.0..1.05).contains(&ratio), "{ratio}");
     assert_eq!((report.traffic.read, report.traffic.written), (1_014_213_632, 10_097_152));
