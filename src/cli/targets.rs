@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use indicatif::BinaryBytes;
 use lapidary::target::{CatalogueEntry, catalogue};
 
 use super::output;
@@ -52,7 +53,7 @@ fn cells(entry: &CatalogueEntry) -> Vec<String> {
         entry.example.clone(),
         entry.max_chips.map_or_else(unknown, |most| format!("to {most}")),
         count(entry.devices_per_chip),
-        entry.memory_bytes.map_or_else(unknown, |bytes| format!("{:.1} GB", bytes as f64 / 1e9)),
+        entry.memory_bytes.map_or_else(unknown, |bytes| BinaryBytes(bytes).to_string()),
         entry.bf16_flops.map_or_else(unknown, |rate| format!("{:.0} Tflop/s", rate / 1e12)),
         entry.memory_bandwidth.map_or_else(unknown, |rate| format!("{:.0} GB/s", rate / 1e9)),
         links

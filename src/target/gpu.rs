@@ -30,9 +30,9 @@ impl Gpu {
             name: "h200",
             title: "H200 SXM 141GB",
             hardware: Hardware {
-                memory_bytes: 151_397_597_184,
+                memory_bytes: 143_771 << 20,
                 memory_bandwidth: 4.8e12,
-                source: "NVIDIA H200 datasheet; memory as in XLA's target config",
+                source: "NVIDIA H200 datasheet; memory as nvidia-smi reports it",
                 ..H100
             },
         },

@@ -21,13 +21,13 @@ fn a_plan_that_fits() {
     let run = plan(ON_V5P);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let verdict = run.stdout.lines().next().unwrap();
-    assert!(verdict.starts_with("gemma2-27b fits: ") && verdict.contains("of the 102.79 GB"), "{verdict}");
+    assert!(verdict.starts_with("gemma2-27b fits: ") && verdict.contains("of the 95.73 GiB"), "{verdict}");
     let line = |label: &str| {
         let found = run.stdout.lines().find(|line| line.trim_start().starts_with(label));
         found.unwrap_or_else(|| panic!("{label}: {}", run.stdout)).split_whitespace().collect::<Vec<_>>()
     };
-    assert_eq!(line("weights"), ["weights", "13.61", "GB"]);
-    assert_eq!(line("KV cache"), ["KV", "cache", "6.17", "GB"]);
+    assert_eq!(line("weights"), ["weights", "12.68", "GiB"]);
+    assert_eq!(line("KV cache"), ["KV", "cache", "5.75", "GiB"]);
     assert_eq!(line("mesh"), ["mesh", "model=4", "(4", "devices)"]);
     assert!(line("decode").join(" ").contains("7.16 ms"), "{}", run.stdout);
     assert!(!run.stdout.contains("It fits"), "{}", run.stdout);

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Lowers every program of every model and has a parser that is not ours read the texts.
 #
-# Models of two layers, all phases, for each target, on one device and on meshes; the golden texts of the
-# lowering as well. Needs python3 and pip; the parser's packages go into the build directory, once.
+# Models of two layers, all phases, for each target, on one device and on meshes; what `lapidary export` writes of a
+# whole model; the golden texts of the lowering as well. Needs python3 and pip; the parser's packages go into the build
+# directory, once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/stablehlo_parse
@@ -43,5 +44,8 @@ for config in tests/goldens/*/config.json; do
     model=$(dirname "$config")
     print "$(basename "$model")" "$model" --tokens 16 --batch 2
 done
+
+cargo run --locked --quiet -- export --model gemma2-2b --mesh data=2,model=4 --batch 4 --context 8192 \
+    --out "$texts/export" >/dev/null
 
 PYTHONPATH=$packages python3 "$here/check.py" "$texts" lower/tests/filetests

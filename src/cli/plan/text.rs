@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use indicatif::BinaryBytes;
 use lapidary::plan::{Plan, Roofline, Suggestion};
 use lapidary::target::TargetSpec;
 
@@ -80,7 +81,7 @@ fn memory(plan: &Plan) -> String {
 
 fn line(text: &mut String, what: &str, amount: u64, remark: &str) {
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "  {what:12}{:>10}{remark}", bytes(amount));
+    let _ = writeln!(text, "  {what:12} {:>10}{remark}", bytes(amount));
 }
 
 fn limits(report: &Report) -> String {
@@ -150,15 +151,8 @@ fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Bytes in decimal units, as memories are sold.
 fn bytes(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        _ if bytes >= 1e9 => format!("{:.2} GB", bytes / 1e9),
-        _ if bytes >= 1e6 => format!("{:.2} MB", bytes / 1e6),
-        _ if bytes >= 1e3 => format!("{:.2} kB", bytes / 1e3),
-        _ => format!("{bytes} B"),
-    }
+    BinaryBytes(bytes).to_string()
 }
 
 fn seconds(seconds: f64) -> String {
