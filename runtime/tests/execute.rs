@@ -201,19 +201,6 @@ fn shardy_partitions_a_program_over_eight_devices() {
 }
 
 #[test]
-fn a_serialized_executable_runs_after_loading() {
-    let client = require_cpu_client!();
-    let bytes = compile(&client, ADD).serialize().unwrap();
-    let executable = client.load_executable(&bytes).unwrap();
-    assert_eq!(executable.name(), "add");
-    let x = upload(&client, &[1.0f32; 6], ElementType::F32, &[2, 3]);
-    let outputs = executable.run(vec![(&x).into(), (&x).into()]).unwrap();
-    assert_eq!(outputs[0].to_vec::<f32>().unwrap(), [2.0; 6]);
-    let truncated = client.load_executable(&bytes[..bytes.len() / 2]).unwrap_err();
-    assert!(matches!(truncated, Error::Call { function: "PJRT_Executable_DeserializeAndLoad", .. }));
-}
-
-#[test]
 fn an_executable_says_what_it_is() {
     let client = require_cpu_client!();
     let executable = compile(&client, INCREMENT);

@@ -4,9 +4,10 @@ use lapidary_graph::verify::verify_program;
 use lapidary_lower::{EntryShardings, LowerOptions, Sharding, Target, lower};
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{ParamSpec, ProgramShape, ResultSpec, Signature, build};
-use lapidary_runtime::{CompileOptions, CompilerFlag, LoadedExecutable, Program};
+use lapidary_runtime::{CompileOptions, CompilerFlag, LoadedExecutable};
 
 use super::EngineError;
+use super::cache::{CacheOutcome, ExecutableCache};
 use super::placement::Placement;
 
 /// A program that is loaded on the devices of a placement, with its signature and how that is split over them.
@@ -19,13 +20,14 @@ pub(super) struct CompiledProgram {
 }
 
 impl CompiledProgram {
-    /// Builds, verifies, lowers and compiles the program of `shape`.
+    /// Builds, verifies and lowers the program of `shape`, and takes its executable from the cache or compiles it.
     pub(super) fn compile(
         placement: &Placement,
         target: &Target,
         config: &GemmaConfig,
         shape: &ProgramShape,
-    ) -> Result<Self, EngineError> {
+        cache: &ExecutableCache,
+    ) -> Result<(Self, CacheOutcome), EngineError> {
         let program = build(config, shape)?;
         let module = verify_program(&program.module).map_err(|violations| EngineError::Invalid {
             program: *shape,
@@ -39,12 +41,13 @@ impl CompiledProgram {
         let flags = target.compiler_flags.iter();
         let options =
             flags.fold(on_devices, |options, (name, value)| options.flag(*name, CompilerFlag::Bool(*value)));
-        let executable = placement
-            .client()
-            .compile(&Program::stablehlo(&text), &options)
+        let name = format!("{}, {} layers, {placement}", program.module.name, config.num_layers);
+        let (executable, outcome) = cache
+            .load_or_compile(placement.client(), &text, &options, &name)
             .map_err(|source| EngineError::Compile { program: *shape, source: Box::new(source) })?;
         let shardings = placement.shardings(&program.module);
-        Ok(Self { shape: *shape, executable, signature: program.signature, shardings })
+        let compiled = Self { shape: *shape, executable, signature: program.signature, shardings };
+        Ok((compiled, outcome))
     }
 
     /// Each parameter and how it is split.

@@ -2,6 +2,7 @@
 
 mod aligned;
 mod batch;
+pub mod cache;
 mod compile;
 mod dtype;
 mod error;
@@ -18,7 +19,7 @@ mod state;
 mod stop;
 mod weights;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,7 @@ pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 
+use cache::{CacheOutcome, Compilation, ExecutableCache};
 use compile::CompiledProgram;
 use weights::Weights;
 
@@ -65,7 +67,9 @@ pub struct Engine {
     config: GemmaConfig,
     dtype: DType,
     weights: Weights,
+    cache: ExecutableCache,
     programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
+    compilations: Mutex<Vec<Arc<Compilation>>>,
     compile_time: Mutex<Duration>,
     /// Held while a step is launched. Devices run programs in the order of launch, and programs meet in
     /// collectives: launched in different orders, two steps would wait for each other for ever.
@@ -100,10 +104,19 @@ impl Engine {
             config,
             dtype,
             weights,
+            cache: ExecutableCache::off("the engine was given none"),
             programs: Mutex::default(),
+            compilations: Mutex::default(),
             compile_time: Mutex::default(),
             launch: Mutex::default(),
         })
+    }
+
+    /// Takes executables from a cache and stores there what is compiled.
+    #[must_use]
+    pub fn with_cache(mut self, cache: ExecutableCache) -> Self {
+        self.cache = cache;
+        self
     }
 
     /// The model's config.
@@ -126,9 +139,21 @@ impl Engine {
         self.weights.stats()
     }
 
-    /// Wall time spent compiling so far.
+    /// Wall time spent so far on making executables of programs, or on finding them in the cache.
     pub fn compile_time(&self) -> Duration {
         *lock(&self.compile_time)
+    }
+
+    /// The programs that became executables so far, in their order.
+    pub fn compilations(&self) -> Vec<Arc<Compilation>> {
+        lock(&self.compilations).clone()
+    }
+
+    /// Whether there are executables so far, and all of them came from the cache.
+    pub fn is_compile_cached(&self) -> bool {
+        let compilations = lock(&self.compilations);
+        let hit = |compilation: &Arc<Compilation>| matches!(compilation.cache, CacheOutcome::Hit { .. });
+        !compilations.is_empty() && compilations.iter().all(hit)
     }
 
     /// An empty batch of `rows` sequences with room for `positions` tokens each (rounded up to a capacity
@@ -152,29 +177,38 @@ impl Engine {
 
     /// Compiles what is not compiled yet of `shapes`, at the same time.
     fn prepare(&self, shapes: &[ProgramShape]) -> Result<(), EngineError> {
-        let missing: HashSet<ProgramShape> = {
+        let mut missing: Vec<ProgramShape> = Vec::new();
+        {
             let programs = lock(&self.programs);
-            shapes.iter().filter(|shape| !programs.contains_key(shape)).copied().collect()
-        };
+            for shape in shapes {
+                if !programs.contains_key(shape) && !missing.contains(shape) {
+                    missing.push(*shape);
+                }
+            }
+        }
         if missing.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
         let compiled = std::thread::scope(|scope| {
-            let compile = |shape| {
-                let compile =
-                    move || CompiledProgram::compile(&self.placement, self.target, &self.config, shape);
-                scope.spawn(compile)
-            };
+            let compile = |shape| scope.spawn(move || self.compile(shape));
             let running: Vec<_> = missing.iter().map(compile).collect();
             running.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
         });
         *lock(&self.compile_time) += started.elapsed();
         for (shape, program) in missing.into_iter().zip(compiled) {
-            let program = program.map_err(|_| EngineError::CompilerThread(shape))??;
+            let (program, compilation) = program.map_err(|_| EngineError::CompilerThread(shape))??;
+            lock(&self.compilations).push(Arc::new(compilation));
             lock(&self.programs).insert(shape, Arc::new(program));
         }
         Ok(())
+    }
+
+    fn compile(&self, shape: &ProgramShape) -> Result<(CompiledProgram, Compilation), EngineError> {
+        let started = Instant::now();
+        let Self { placement, target, config, cache: executables, .. } = self;
+        let (program, cache) = CompiledProgram::compile(placement, target, config, shape, executables)?;
+        Ok((program, Compilation { program: *shape, time: started.elapsed(), cache }))
     }
 
     fn program(&self, shape: ProgramShape) -> Result<Arc<CompiledProgram>, EngineError> {

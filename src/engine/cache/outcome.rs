@@ -1,0 +1,78 @@
+//! How programs became executables.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use lapidary_models::program::ProgramShape;
+
+use super::entry::Defect;
+use super::store::StoreError;
+
+/// A program that became an executable.
+#[derive(Debug)]
+pub struct Compilation {
+    /// Which program.
+    pub program: ProgramShape,
+    /// From the program's shape to the executable, wherever that came from.
+    pub time: Duration,
+    /// What the cache had to do with it.
+    pub cache: CacheOutcome,
+}
+
+/// What became of a look into the cache.
+#[derive(Debug)]
+pub enum CacheOutcome {
+    /// The executable was there.
+    Hit {
+        /// What compiling took when it was stored.
+        compile_time: Duration,
+    },
+    /// It had to be compiled.
+    Miss {
+        /// Why.
+        reason: MissReason,
+        /// Why it is not there now, either.
+        not_stored: Option<StoreError>,
+    },
+    /// There was no cache to look into, for this reason.
+    Off(String),
+}
+
+/// Why an executable did not come from the cache.
+#[derive(Debug, thiserror::Error)]
+pub enum MissReason {
+    /// Never stored, or evicted.
+    #[error("not there yet")]
+    Absent,
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+    /// The file is not what was stored.
+    #[error("damaged: {0}")]
+    Damaged(#[from] Defect),
+    /// The plugin does not take it back.
+    #[error("the plugin does not load it: {0}")]
+    Refused(#[source] Box<lapidary_runtime::Error>),
+}
+
+impl fmt::Display for CacheOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hit { compile_time } => {
+                write!(f, "cache hit; compiling took {:.3} s", compile_time.as_secs_f64())
+            }
+            Self::Miss { reason, not_stored } => {
+                write!(f, "cache miss: {reason}; ")?;
+                match (reason, not_stored) {
+                    (_, Some(error)) => write!(f, "not stored: {error}"),
+                    (MissReason::Absent, None) => f.write_str("stored"),
+                    (MissReason::Unreadable(_) | MissReason::Damaged(_) | MissReason::Refused(_), None) => {
+                        f.write_str("replaced")
+                    }
+                }
+            }
+            Self::Off(reason) => write!(f, "no cache: {reason}"),
+        }
+    }
+}
