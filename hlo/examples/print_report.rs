@@ -12,10 +12,7 @@ use lapidary_hlo::{Module, Report, ReportOptions};
 fn main() -> Result<(), Box<dyn Error>> {
     for path in std::env::args().skip(1) {
         let bytes = std::fs::read(&path)?;
-        let module = match std::str::from_utf8(&bytes) {
-            Ok(text) if text.starts_with("HloModule") => Module::from_text(text)?,
-            _ => Module::from_proto(&bytes)?,
-        };
+        let module = Module::from_bytes(&bytes)?;
         println!("{}", serde_json::to_string_pretty(&Report::of(&module, &ReportOptions::default()))?);
     }
     Ok(())

@@ -15,6 +15,19 @@ pub struct Roofline {
     pub link_bytes_per_second: f64,
 }
 
+impl Roofline {
+    /// Seconds that all runs of an instruction take at least: `[compute, HBM traffic, communication]`. The longest
+    /// of them is its part of an estimate.
+    pub fn seconds(&self, cost: &InstructionCost) -> [f64; 3] {
+        let times = cost.times as f64;
+        [
+            times * cost.flops.dot as f64 / self.flops_per_second,
+            times * cost.traffic.bytes() as f64 / self.hbm_bytes_per_second,
+            times * cost.sent_bytes as f64 / self.link_bytes_per_second,
+        ]
+    }
+}
+
 /// Estimated duration of one run. An estimate and no measurement: every instruction is as fast as the hardware can
 /// be, and latencies, vector arithmetic and contention are left out.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
@@ -37,10 +50,7 @@ impl StepEstimate {
     pub(crate) fn of(roofline: &Roofline, instructions: &[InstructionCost]) -> Self {
         let mut sum = Self::default();
         for cost in instructions {
-            let times = cost.times as f64;
-            let compute = times * cost.flops.dot as f64 / roofline.flops_per_second;
-            let hbm = times * cost.traffic.bytes() as f64 / roofline.hbm_bytes_per_second;
-            let link = times * cost.sent_bytes as f64 / roofline.link_bytes_per_second;
+            let [compute, hbm, link] = roofline.seconds(cost);
             sum.compute_seconds += compute;
             sum.hbm_seconds += hbm;
             sum.link_seconds += link;

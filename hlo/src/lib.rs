@@ -26,10 +26,12 @@ mod estimate;
 mod execution;
 mod flops;
 mod link;
+mod liveness;
 mod memory;
 mod module;
 mod opcode;
 mod proto;
+mod read;
 mod replica_groups;
 mod report;
 mod shape;
@@ -50,6 +52,8 @@ pub use memory::Temporary;
 pub use module::{Alias, Computation, ComputationId, Instruction, InstructionId, Module};
 pub use opcode::{CollectiveKind, Opcode};
 pub use replica_groups::ReplicaGroups;
-pub use report::{COPIES, InstructionCost, Parameter, Report, ReportOptions, Share, UNATTRIBUTED};
+pub use report::{
+    COPIES, InstructionCost, Parameter, ProgramResult, Report, ReportOptions, Share, UNATTRIBUTED,
+};
 pub use shape::{ArrayShape, COMBINED, ElementType, Layout, Shape, ShapeError};
 pub use traffic::{MemorySpaces, Traffic};

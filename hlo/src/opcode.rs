@@ -244,6 +244,14 @@ impl Opcode {
         )
     }
 
+    /// Whether it starts something that goes on while other instructions run.
+    pub(crate) fn is_start(&self) -> bool {
+        matches!(
+            self,
+            Self::AsyncStart | Self::CollectiveStart(_) | Self::CopyStart | Self::Recv | Self::Send
+        )
+    }
+
     /// Whether the result is the first operand in the same memory.
     pub(crate) fn is_view(&self) -> bool {
         matches!(self, Self::Bitcast | Self::AddDependency | Self::Domain | Self::OptimizationBarrier)

@@ -71,7 +71,7 @@ pub(crate) fn scope(op_name: &str) -> Option<String> {
 }
 
 /// The path of a parameter: its name, without what checkpoints put around the module's (`model.`, `.weight`).
-fn parameter_path(name: &str) -> Option<String> {
+pub(crate) fn parameter_path(name: &str) -> Option<String> {
     let name = name.strip_prefix("model.").unwrap_or(name);
     let name = name.strip_suffix(".weight").unwrap_or(name);
     (!name.is_empty()).then(|| name.to_string())

@@ -31,6 +31,15 @@ impl Module {
         let with_config = HloModuleProtoWithConfig::decode(bytes).map_err(ReadError::Proto)?;
         link(module(with_config.hlo_module.unwrap_or_default())?)
     }
+
+    pub(crate) fn from_proto_of_either_kind(bytes: &[u8]) -> Result<Self, ReadError> {
+        // The name of a module, which is the first field of the one, is hardly the module in that of the other.
+        let within = HloModuleProtoWithConfig::decode(bytes).ok().and_then(|outer| outer.hlo_module);
+        match within.filter(|inner| !inner.computations.is_empty()) {
+            Some(inner) => link(module(inner)?),
+            None => Self::from_proto(bytes),
+        }
+    }
 }
 
 /// An index or size, which protocol buffers hold as signed numbers. A negative one is none; it becomes one that is

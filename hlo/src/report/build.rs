@@ -1,8 +1,7 @@
 //! Puts a report together.
 
-use std::collections::HashSet;
-
-use super::{COPIES, InstructionCost, Parameter, Report, ReportOptions, Share, UNATTRIBUTED, prefetch};
+use super::entry::{self, ParameterReads};
+use super::{COPIES, InstructionCost, Report, ReportOptions, Share, UNATTRIBUTED, prefetch};
 use crate::attributes::Called;
 use crate::attribution;
 use crate::collectives::Collective;
@@ -10,6 +9,7 @@ use crate::copies::Copies;
 use crate::estimate::StepEstimate;
 use crate::execution::Execution;
 use crate::flops::{Flops, FlopsModel};
+use crate::liveness;
 use crate::memory::{self, Temporary};
 use crate::module::{Computation, ComputationId, Instruction, Module};
 use crate::opcode::Opcode;
@@ -23,6 +23,7 @@ struct Builder<'m> {
     traffic: TrafficModel<'m>,
     flops: FlopsModel,
     copies: Copies,
+    reads: ParameterReads,
     report: Report,
 }
 
@@ -35,6 +36,7 @@ pub(super) fn report(module: &Module, options: &ReportOptions) -> Report {
         traffic: TrafficModel::new(module, &fusions, options.memory_spaces),
         flops: FlopsModel::new(module),
         copies: Copies::of_module(module),
+        reads: ParameterReads::default(),
         report: empty(module),
     };
     let execution = Execution::of(module, |id| builder.own_bytes_moved(id));
@@ -44,7 +46,9 @@ pub(super) fn report(module: &Module, options: &ReportOptions) -> Report {
             times => builder.add_computation(id, computation, times),
         }
     }
-    builder.report.parameters = builder.parameters();
+    builder.report.parameters = entry::parameters(module, &builder.traffic, &builder.reads);
+    builder.report.results = entry::results(module, &builder.traffic);
+    builder.report.temporary_peak_bytes = liveness::peak_bytes(module, &fusions, &builder.traffic);
     builder.report.unknown_loops = execution.unknown_loops;
     builder.finish()
 }
@@ -57,6 +61,8 @@ fn empty(module: &Module) -> Report {
         flops: Flops::default(),
         sent_bytes: 0,
         parameters: Vec::new(),
+        results: Vec::new(),
+        temporary_peak_bytes: 0,
         by_group: Vec::new(),
         by_operation: Vec::new(),
         instructions: Vec::new(),
@@ -78,22 +84,6 @@ impl Builder<'_> {
         bytes.fold(0, u64::saturating_add)
     }
 
-    fn parameters(&self) -> Vec<Parameter> {
-        let instructions = self.module.entry().instructions.iter();
-        let numbered = instructions.filter(|instruction| instruction.opcode == Opcode::Parameter);
-        let mut numbered: Vec<_> =
-            numbered.map(|instruction| (instruction.attributes.parameter, instruction)).collect();
-        numbered.sort_by_key(|(number, _)| *number);
-        let donated: HashSet<usize> = self.module.aliases.iter().map(|alias| alias.parameter).collect();
-        let parameter = |(number, instruction): (Option<usize>, &Instruction)| Parameter {
-            name: instruction.attributes.metadata.op_name.clone(),
-            shape: instruction.shape.to_string(),
-            bytes: self.traffic.in_main_memory(&instruction.shape),
-            is_donated: number.is_some_and(|number| donated.contains(&number)),
-        };
-        numbered.into_iter().map(parameter).collect()
-    }
-
     fn add_computation(&mut self, id: ComputationId, computation: &Computation, times: u64) {
         let is_entry = id == self.module.entry;
         let paths = attribution::paths(self.module, computation);
@@ -104,6 +94,14 @@ impl Builder<'_> {
             if done.contains(&id) {
                 self.report.prefetched_bytes += cost.traffic.read;
                 cost.traffic = Traffic::default();
+            }
+            if is_entry && cost.traffic.read > 0 {
+                self.reads.add(
+                    computation,
+                    self.fusions,
+                    &self.traffic.reads(computation, instruction),
+                    cost.path.as_deref(),
+                );
             }
             if let Some(collective) = Collective::read(computation, instruction, self.options.mesh.as_ref()) {
                 cost.sent_bytes = collective.sent_bytes;

@@ -1,6 +1,7 @@
 //! What a program costs, as plain data.
 
 mod build;
+mod entry;
 mod prefetch;
 
 use serde::Serialize;
@@ -64,6 +65,11 @@ pub struct Report {
     /// What the program is given: weights, inputs and state, in the order of its parameters. A program that reads
     /// every weight and every state once reads at least the sum of theirs.
     pub parameters: Vec<Parameter>,
+    /// What the program returns.
+    pub results: Vec<ProgramResult>,
+    /// Most bytes of HBM that temporaries take at any time of the schedule, results and the gaps that an allocator
+    /// leaves not included.
+    pub temporary_peak_bytes: u64,
     /// By group of model paths, the largest traffic first.
     pub by_group: Vec<Share>,
     /// By operation, the largest traffic first.
@@ -91,11 +97,26 @@ pub struct Report {
 pub struct Parameter {
     /// Its name in the program that was compiled, such as `model.layers.0.mlp.up_proj.weight`.
     pub name: String,
+    /// Where in the model most of it is read; if that is not known, what its name says.
+    pub path: Option<String>,
     /// Its type, without the layout.
     pub shape: String,
     /// Bytes in HBM, padding of the layout included.
     pub bytes: u64,
     /// Whether a result takes over its memory, as that of donated state.
+    pub is_donated: bool,
+    /// Bytes that instructions outside of loops read of it.
+    pub read_bytes: u64,
+}
+
+/// A result of the program.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ProgramResult {
+    /// Its type, without the layout.
+    pub shape: String,
+    /// Bytes in HBM, padding of the layout included.
+    pub bytes: u64,
+    /// Whether it takes over the memory of a donated parameter.
     pub is_donated: bool,
 }
 

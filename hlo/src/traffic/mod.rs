@@ -113,17 +113,27 @@ impl<'m> TrafficModel<'m> {
     }
 
     fn read(&self, computation: &Computation, instruction: &Instruction) -> u64 {
+        self.reads(computation, instruction).into_iter().map(|(_, bytes)| bytes).fold(0, u64::saturating_add)
+    }
+
+    /// What one run of an instruction reads of each of its operands.
+    pub(crate) fn reads(
+        &self,
+        computation: &Computation,
+        instruction: &Instruction,
+    ) -> Vec<(InstructionId, u64)> {
         let wanted = Demand::of_whole(self.module, self.fusions, computation, instruction);
         let mut of_operands: Vec<(InstructionId, u64)> =
             instruction.operands.iter().copied().zip(wanted).collect();
         // An operand that stands twice is read once.
         of_operands.sort_unstable();
-        let read = of_operands.chunk_by(|(a, _), (b, _)| a == b).map(|same| {
+        let read = of_operands.chunk_by(|(a, _), (b, _)| a == b).filter_map(|same| {
             let elements = same.iter().map(|(_, elements)| *elements).fold(0, u64::saturating_add);
-            let shape = same.first().map(|&(operand, _)| &computation.instruction(operand).shape);
-            shape.map_or(0, |shape| share(self.in_main_memory(shape), elements, shape.elements()))
+            let &(operand, _) = same.first()?;
+            let shape = &computation.instruction(operand).shape;
+            Some((operand, share(self.in_main_memory(shape), elements, shape.elements())))
         });
-        read.fold(0, u64::saturating_add)
+        read.collect()
     }
 
     fn written(&self, computation: &Computation, instruction: &Instruction) -> u64 {
