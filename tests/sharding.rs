@@ -3,22 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/command.rs"]
+mod command;
 mod support;
 
 use std::ops::ControlFlow;
-use std::process::Command;
 
 use lapidary::engine::{Engine, GenerateOptions, LoadStats, Placement, Sampling};
 use lapidary::graph::DType;
 use lapidary::lower::{ShardingRules, entry_shardings};
 use lapidary::models::checkpoint::Checkpoint;
-use lapidary::models::config::Architecture;
-use lapidary::models::dtype::StoredDtype;
 use lapidary::models::program::{ParamRole, Phase, ProgramShape, build};
-use lapidary::models::synth::{SynthOptions, synth};
 use lapidary::runtime::Client;
-use support::{Golden, golden_dir, logits, max_difference};
-use tempfile::TempDir;
+use support::{Golden, golden_dir, logits, max_difference, small};
 
 const DEVICES: usize = 8;
 
@@ -37,22 +34,6 @@ const TOLERANCE: f32 = 1e-4;
 fn sequences() -> Vec<Vec<u32>> {
     let sequence = |(row, length): (u32, u32)| (0..length).map(|i| 2 + (row * 31 + i * 17) % 200).collect();
     (0..).zip([14, 1, 5, 9, 2]).map(sequence).collect()
-}
-
-/// A model of a golden checkpoint's sizes with random weights: one layer of each kind.
-fn small(case: &str) -> (TempDir, Checkpoint) {
-    let config = Checkpoint::open(&golden_dir(case)).unwrap().config().clone();
-    let layers = match config.architecture {
-        Architecture::Gemma1 => 1,
-        Architecture::Gemma2 => 2,
-    };
-    let config = config.with_layers(layers).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let model = directory.path().join("model");
-    let options = SynthOptions { dtype: StoredDtype::F32, ..SynthOptions::default() };
-    synth(&config, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
-    let checkpoint = Checkpoint::open(&model).unwrap();
-    (directory, checkpoint)
 }
 
 fn load(placement: &Placement, checkpoint: &Checkpoint) -> Engine {
@@ -218,7 +199,7 @@ fn the_command_runs_on_a_mesh() {
     std::fs::write(folder.join("rules.toml"), "[rules]\nvocab = []\nbatch = [\"data\", \"model\"]").unwrap();
     let Some(plugin) = support::cpu_plugin() else { return };
     let generate = |flags: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+        let mut command = command::lapidary_command();
         command.current_dir(folder).env("LAPIDARY_PLUGIN_CPU", &plugin);
         command.args([
             "generate",

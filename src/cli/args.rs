@@ -54,6 +54,8 @@ pub struct DeviceArgs {
     pub choice: DeviceChoice,
     #[command(flatten)]
     pub mesh: MeshArgs,
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 /// Which kind of device.
@@ -88,6 +90,18 @@ pub struct MeshArgs {
     /// Print to standard error how weights and KV cache lie on the devices.
     #[arg(long)]
     pub show_sharding: bool,
+}
+
+/// Whether executables are kept, and what is told of them.
+#[derive(Args, Debug)]
+pub struct CacheArgs {
+    /// Compile every program: neither look for it in the cache of executables nor keep it there.
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// Tell of each program whether it came from the cache, why not, and how long it took.
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// `--device`.
@@ -138,6 +152,30 @@ pub fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     number.ok_or_else(|| format!("give a whole number from 0 to {}", u64::MAX))
 }
 
+/// Parses bytes, with a decimal (`5GB`) or binary (`5GiB`) unit or none.
+pub fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 8] = [
+        ("", 1),
+        ("B", 1),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+    ];
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim();
+    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+    let bytes =
+        number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    bytes
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "expected a size such as 5GB, 500MB or 2GiB, greater than zero".to_owned())
+}
+
 impl SamplingArgs {
     /// The engine's form.
     pub fn sampling(&self) -> Sampling {
@@ -148,6 +186,21 @@ impl SamplingArgs {
             min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
             seed: self.seed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_with_either_kind_of_unit() {
+        for (text, bytes) in [("5GB", 5_000_000_000), ("2 gib", 2 << 30), ("17", 17), ("3kB", 3000)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GB", "0", "0MB", "1.5GB", "-1", "5XB", "99999999999999GB"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 }

@@ -164,7 +164,7 @@ impl Chat<'_> {
                  model's context of {context}; /reset starts anew"
             );
         }
-        let compiled_before = engine.compile_time();
+        let (compile_time, compiled_before) = (engine.compile_time(), engine.compilations().len());
         let (generations, timings) = self.session.generate(&[prompt], &self.options, true, self.ui)?;
         output::line("")?;
         let Some(answer) = generations.into_iter().next() else { return Ok(()) };
@@ -177,17 +177,19 @@ impl Chat<'_> {
             });
         }
         self.conversation.answered(message, answer.text);
-        self.ui.remark(summary(&timings, engine.compile_time() - compiled_before, interrupted));
+        let cached = engine.compilations().iter().skip(compiled_before).all(|program| program.is_cached());
+        let compiling = engine.compile_time() - compile_time;
+        self.ui.remark(summary(&timings, compiling, cached, interrupted));
         if interrupted { Err(Interrupted.into()) } else { Ok(()) }
     }
 }
 
 /// What a person wants to know of an answer.
-fn summary(timings: &Timings, compiling: Duration, interrupted: bool) -> String {
+fn summary(timings: &Timings, compiling: Duration, cached: bool, interrupted: bool) -> String {
     let stopped = if interrupted { "stopped | " } else { "" };
-    let compiled = match compiling.as_secs_f64() {
-        0.0 => String::new(),
-        seconds => format!("compile {seconds:.1} s | "),
+    let compiled = match compiling {
+        Duration::ZERO => String::new(),
+        time => format!("{} | ", generate::compiled(time, cached)),
     };
     format!("[{stopped}{compiled}{}]", generate::rates(timings))
 }

@@ -30,7 +30,7 @@ pub struct Connection {
 pub fn connect(args: &DeviceArgs, cpu_devices: usize, ui: &Ui) -> Result<Connection> {
     let started = Instant::now();
     let environment = Environment::from_process();
-    let DeviceArgs { choice: args, mesh } = args;
+    let DeviceArgs { choice: args, mesh, cache: _ } = args;
     let kind = match args.device {
         DeviceArg::Cpu => PluginKind::Cpu,
         DeviceArg::Tpu => PluginKind::Tpu,

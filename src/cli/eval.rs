@@ -73,8 +73,8 @@ pub struct EvalArgs {
     #[arg(value_parser = whole::<usize>, allow_negative_numbers = true)]
     max_new_tokens: usize,
 
-    /// Print the questions that were answered wrongly, too.
-    #[arg(long, short = 'v', requires = "tasks", conflicts_with_all = ["file", "token_ids"])]
+    /// Print the questions that were answered wrongly, too; so does --verbose.
+    #[arg(long, requires = "tasks", conflicts_with_all = ["file", "token_ids"])]
     show_wrong: bool,
 
     /// Print one object: the figures, and the settings that they hold for.

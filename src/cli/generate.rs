@@ -89,6 +89,7 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     let spinner = ui.spinner("compiling".to_string());
     session.engine.prepare_generation(&prompts, options.max_new_tokens)?;
     spinner.finish_and_clear();
+    session.tell_compilations(ui);
 
     let has_text = session.model.tokenizer_if_any().is_some();
     let streams = !args.json && prompts.len() == 1 && has_text;
@@ -161,7 +162,7 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
         "decode_s": timings.decode.as_secs_f64(),
         "prefill_tokens": timings.prefill_tokens,
         "decode_tokens": timings.decode_tokens,
-        "compile_cached": false,
+        "compile_cached": session.engine.is_compile_cached(),
     });
     match generations {
         [only] => {
@@ -177,12 +178,13 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
 
 /// What a person wants to know of a run.
 fn summary(session: &Session, timings: &Timings) -> String {
-    format!(
-        "[compile {:.1} s, load {:.1} s | {}]",
-        session.engine.compile_time().as_secs_f64(),
-        session.load_s,
-        rates(timings)
-    )
+    let (time, cached) = (session.engine.compile_time(), session.engine.is_compile_cached());
+    format!("[{}, load {:.1} s | {}]", compiled(time, cached), session.load_s, rates(timings))
+}
+
+/// How long compiling took, and whether everything came from the cache.
+pub fn compiled(time: Duration, cached: bool) -> String {
+    format!("compile {:.1} s{}", time.as_secs_f64(), if cached { " (cached)" } else { "" })
 }
 
 /// Tokens read and written, and how fast.

@@ -1,6 +1,7 @@
 //! The command line: arguments, messages and exit codes around the library.
 
 mod args;
+mod cache;
 mod chat;
 mod device;
 mod doctor;
@@ -69,6 +70,8 @@ enum Command {
     Synth(synth::SynthArgs),
     /// Install, list and remove the plugins that drive devices.
     Plugin(plugin::PluginArgs),
+    /// Show and clear the cache of executables.
+    Cache(cache::CacheCommandArgs),
     /// Look for everything that Lapidary needs and say what is missing.
     Doctor(doctor::DoctorArgs),
     /// Load a plugin and describe it; `doctor` runs this as a process of its own.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Targets(args) => targets::run(args),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),
+        Command::Cache(args) => cache::run(args, &ui),
         Command::Doctor(args) => doctor::run(args),
         Command::Probe(args) => doctor::probe(args),
     };

@@ -66,10 +66,12 @@ pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let session = Session::start(model, &args.model, &args.device, ui)?;
     let spinner = ui.spinner(format!("scoring {} tokens", sequences.iter().map(Vec::len).sum::<usize>()));
     let scores = match logits_plan {
-        None => session.engine.score(&sequences, None)?,
-        Some(plan) => score_to_file(&session.engine, &sequences, plan)?,
+        None => session.engine.score(&sequences, None).map_err(anyhow::Error::from),
+        Some(plan) => score_to_file(&session.engine, &sequences, plan),
     };
     spinner.finish_and_clear();
+    session.tell_compilations(ui);
+    let scores = scores?;
     if args.json {
         return output::json(&json!({ "sequences": scores.iter().map(report).collect::<Vec<_>>() }));
     }

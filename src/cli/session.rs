@@ -1,15 +1,18 @@
 //! A model on a device, ready to run, and how long that took.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use lapidary::engine::cache::Compilation;
 use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Timings};
 use lapidary::model::Model;
 use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
+use super::cache::CacheChoice;
 use super::mesh::MeshPlan;
 use super::ui::{self, Ui};
 use super::{device, interrupt, output};
@@ -24,6 +27,9 @@ pub struct Session {
     pub plugin_s: f64,
     /// Seconds to load the weights.
     pub load_s: f64,
+    verbose: bool,
+    /// How many of the engine's compilations were told of.
+    told: Cell<usize>,
 }
 
 /// Opens the model that the arguments name, saying so if it is the built-in one.
@@ -45,10 +51,11 @@ impl Session {
     /// Loads an opened model onto the devices that the arguments ask for.
     ///
     /// # Errors
-    /// If mesh and devices do not fit, a device cannot be reached, or the weights cannot be loaded; with
+    /// If mesh and devices do not fit, the environment asks for a cache that cannot be, a device cannot be reached, or the weights cannot be loaded; with
     /// `--check`, if a weight is not a finite number.
     pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
         let plan = MeshPlan::read(&device_args.mesh)?;
+        let cache = CacheChoice::of(&device_args.cache)?;
         if args.check {
             check_weights(&model, ui)?;
         }
@@ -65,11 +72,25 @@ impl Session {
         bar.finish_and_clear();
         drop(catch);
         let load_s = started.elapsed().as_secs_f64();
-        let engine = engine?;
+        let engine = engine?.with_cache(cache.open(&connection.client));
         if device_args.mesh.show_sharding {
             ui::tell(engine.sharding_report()?);
         }
-        Ok(Self { model, engine, plugin_s: connection.seconds, load_s })
+        let plugin_s = connection.seconds;
+        let verbose = device_args.cache.verbose;
+        Ok(Self { model, engine, plugin_s, load_s, verbose, told: Cell::new(0) })
+    }
+
+    /// With `--verbose`, tells of each program that became an executable since this was called last.
+    pub fn tell_compilations(&self, ui: &Ui) {
+        if !self.verbose {
+            return;
+        }
+        let compilations = self.engine.compilations();
+        for compilation in compilations.iter().skip(self.told.replace(compilations.len())) {
+            let Compilation { program, time, cache } = &**compilation;
+            ui.note(format_args!("{program}: {:.3} s, {cache}", time.as_secs_f64()));
+        }
     }
 
     /// Generates as one batch. With `streams`, the text goes to standard output as it comes. Ctrl-C ends the
@@ -88,6 +109,7 @@ impl Session {
         let spinner = ui.spinner("compiling".to_string());
         self.engine.prepare_generation(prompts, options.max_new_tokens)?;
         spinner.finish_and_clear();
+        self.tell_compilations(ui);
         let spinner = ui.spinner("reading the prompt".to_string());
         let mut broken: io::Result<()> = Ok(());
         let mut show = |piece: Piece<'_>| {

@@ -12,7 +12,7 @@ use lapidary::models::progress::Progress;
 use lapidary::models::synth::{SynthOptions, SynthReport, synth};
 use serde_json::json;
 
-use super::args::whole;
+use super::args::{size, whole};
 use super::ui::Ui;
 use super::{interrupt, output};
 
@@ -40,7 +40,7 @@ pub struct SynthArgs {
     dtype: StoredDtypeArg,
 
     /// Most bytes of weights in one file.
-    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = size)]
     max_shard_size: u64,
 
     /// Replace a model that is in the directory already.
@@ -191,43 +191,9 @@ impl SizeArgs {
     }
 }
 
-/// Bytes, with a decimal (`5GB`) or binary (`5GiB`) unit or none.
-fn parse_size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 8] = [
-        ("", 1),
-        ("B", 1),
-        ("KB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-    ];
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = unit.trim();
-    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
-    let bytes =
-        number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    bytes
-        .filter(|&bytes| bytes > 0)
-        .ok_or_else(|| "expected a size such as 5GB, 500MB or 2GiB, greater than zero".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_with_either_kind_of_unit() {
-        for (text, bytes) in [("5GB", 5_000_000_000), ("2 gib", 2 << 30), ("17", 17), ("3kB", 3000)] {
-            assert_eq!(parse_size(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "GB", "0", "0MB", "1.5GB", "-1", "5XB", "99999999999999GB"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn what_follows_from_a_size_follows_it() {

@@ -40,7 +40,7 @@ pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 
-use cache::{CacheOutcome, Compilation, ExecutableCache};
+use cache::{Compilation, ExecutableCache};
 use compile::CompiledProgram;
 use weights::Weights;
 
@@ -152,8 +152,7 @@ impl Engine {
     /// Whether there are executables so far, and all of them came from the cache.
     pub fn is_compile_cached(&self) -> bool {
         let compilations = lock(&self.compilations);
-        let hit = |compilation: &Arc<Compilation>| matches!(compilation.cache, CacheOutcome::Hit { .. });
-        !compilations.is_empty() && compilations.iter().all(hit)
+        !compilations.is_empty() && compilations.iter().all(|compilation| compilation.is_cached())
     }
 
     /// An empty batch of `rows` sequences with room for `positions` tokens each (rounded up to a capacity

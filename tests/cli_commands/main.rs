@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cache;
 mod chat;
+#[path = "../support/command.rs"]
+mod command;
 mod doctor;
 mod eval;
 mod export;
@@ -33,7 +36,7 @@ impl From<Output> for Run {
 
 /// `lapidary` with these arguments and nothing to read, not yet started.
 fn lapidary(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+    let mut command = command::lapidary_command();
     command.args(arguments).stdin(Stdio::null());
     command
 }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod checkpoint;
+#[path = "../support/command.rs"]
+mod command;
 mod damage;
 mod eval;
 mod flags;

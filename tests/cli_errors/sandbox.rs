@@ -73,7 +73,7 @@ impl Sandbox {
 
     /// The command with arguments that may hold spaces or be empty.
     pub fn command_of(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lapidary"));
+        let mut command = crate::command::lapidary_command();
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
         command.env("LAPIDARY_PLUGIN_CPU", NO_PLUGIN);
         command

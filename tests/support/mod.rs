@@ -13,7 +13,11 @@ use std::path::Path;
 use lapidary::engine::{Engine, Placement};
 use lapidary::graph::DType;
 use lapidary::models::checkpoint::Checkpoint;
+use lapidary::models::config::Architecture;
+use lapidary::models::dtype::StoredDtype;
+use lapidary::models::synth::{SynthOptions, synth};
 use lapidary::runtime::{Client, ClientOptions, Plugin};
+use tempfile::TempDir;
 
 pub use golden::{Golden, golden_dir};
 pub(crate) use plugin::cpu_plugin;
@@ -33,6 +37,22 @@ pub fn load(client: &Client, dir: &Path, dtype: Option<DType>) -> Engine {
     let checkpoint = Checkpoint::open(dir).unwrap();
     let placement = Placement::single(client, &client.addressable_devices()[0]);
     Engine::load(&placement, &checkpoint, dtype, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// A model of a golden checkpoint's sizes with random weights: one layer of each kind.
+pub fn small(case: &str) -> (TempDir, Checkpoint) {
+    let config = Checkpoint::open(&golden_dir(case)).unwrap().config().clone();
+    let layers = match config.architecture {
+        Architecture::Gemma1 => 1,
+        Architecture::Gemma2 => 2,
+    };
+    let config = config.with_layers(layers).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().join("model");
+    let options = SynthOptions { dtype: StoredDtype::F32, ..SynthOptions::default() };
+    synth(&config, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let checkpoint = Checkpoint::open(&model).unwrap();
+    (directory, checkpoint)
 }
 
 /// Logits of every position of every sequence, scored as one batch.

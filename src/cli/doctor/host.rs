@@ -10,7 +10,7 @@ use lapidary::runtime::plugins::Environment;
 use serde::Serialize;
 
 use super::probe::within;
-use crate::cli::output;
+use crate::cli::{cache, output};
 
 /// How long Python may take to tell its version.
 const PYTHON_LIMIT: Duration = Duration::from_secs(10);
@@ -49,6 +49,8 @@ pub struct Host {
     pub memory_available: Option<u64>,
     /// Where plugins are kept, and whether they can be.
     pub data: DataDirectory,
+    /// Where executables are kept, and how many there are.
+    pub cache: CacheDirectory,
     /// Version of Python, which plugins are fetched with.
     pub python: Option<String>,
     /// Version of its pip.
@@ -62,6 +64,22 @@ pub struct DataDirectory {
     #[serde(serialize_with = "output::path_if_any")]
     pub path: Option<PathBuf>,
     /// Why nothing can be stored there.
+    pub problem: Option<String>,
+}
+
+/// The cache of executables.
+#[derive(Serialize)]
+pub struct CacheDirectory {
+    /// Where it is or would be.
+    #[serde(serialize_with = "output::path_if_any")]
+    pub path: Option<PathBuf>,
+    /// Executables in it.
+    pub executables: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Most bytes that they may have.
+    pub max_bytes: Option<u64>,
+    /// Why there is none, or nothing can be stored there.
     pub problem: Option<String>,
 }
 
@@ -83,6 +101,7 @@ impl Host {
             memory_total: kibibytes(&memory, "MemTotal"),
             memory_available: kibibytes(&memory, "MemAvailable"),
             data: DataDirectory::examine(environment),
+            cache: CacheDirectory::examine(),
             python: python.map(|(_, version)| version),
             pip: pip.or_else(|| ["pip3", "pip"].into_iter().find_map(|name| version(name, &[]))),
         }
@@ -95,13 +114,41 @@ impl DataDirectory {
             Ok(path) => path,
             Err(error) => return Self { path: None, problem: Some(error.to_string()) },
         };
-        // It is created when it is first needed; until then its parent decides.
-        let nearest = path.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
-        // A file without a name, of which nothing stays.
-        let problem = tempfile::tempfile_in(nearest).err();
-        let problem = problem.map(|error| format!("{} cannot be written to: {error}", nearest.display()));
+        let problem = write_problem(&path);
         Self { path: Some(path), problem }
     }
+}
+
+impl CacheDirectory {
+    fn examine() -> Self {
+        let none = |problem| Self { path: None, executables: 0, bytes: 0, max_bytes: None, problem };
+        let store = match cache::store() {
+            Ok(Some(store)) => store,
+            Ok(None) => return none(Some(cache::HOMELESS.to_owned())),
+            Err(error) => return none(Some(error.to_string())),
+        };
+        let path = store.directory();
+        let problem = write_problem(&path);
+        let (stored, problem) = match store.list() {
+            Ok(stored) => (stored, problem),
+            Err(error) => (Vec::new(), Some(format!("it cannot be read: {error}"))),
+        };
+        Self {
+            path: Some(path),
+            executables: stored.len(),
+            bytes: cache::total(&stored),
+            max_bytes: Some(store.max_bytes()),
+            problem,
+        }
+    }
+}
+
+/// Why nothing can be stored in a directory. It is created when it is first needed; until then its parent decides.
+fn write_problem(path: &Path) -> Option<String> {
+    let nearest = path.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
+    // A file without a name, of which nothing stays.
+    let error = tempfile::tempfile_in(nearest).err()?;
+    Some(format!("{} cannot be written to: {error}", nearest.display()))
 }
 
 /// What a program answers to `--version`, up to where it says where it lies: `pip 24.0 from ...`.

@@ -6,7 +6,7 @@ use std::path::Path;
 use indicatif::BinaryBytes;
 use lapidary::runtime::plugins::PluginKind;
 
-use super::host::Host;
+use super::host::{CacheDirectory, Host};
 use super::probe::{ClientFindings, DeviceFindings, Findings};
 use super::{Place, PluginReport, Report, Verdict};
 
@@ -46,6 +46,12 @@ fn host_facts(host: &Host) -> Vec<(&'static str, String)> {
             format!("{path}: {problem}; set LAPIDARY_HOME to a directory that you may write to")
         }
     };
+    let CacheDirectory { path, executables, bytes: used, max_bytes, problem } = &host.cache;
+    let mut cache = path.as_deref().map_or_else(unknown, |path| path.display().to_string());
+    cache += &match problem {
+        None => format!(" ({executables} executables, {} of {})", BinaryBytes(*used), bytes(*max_bytes)),
+        Some(problem) => format!(": {problem}"),
+    };
     let python = host.python.clone().unwrap_or_else(|| "no Python found".to_owned());
     let pip = host.pip.clone().unwrap_or_else(|| "no pip found, so no plugin can be installed".to_owned());
     vec![
@@ -53,6 +59,7 @@ fn host_facts(host: &Host) -> Vec<(&'static str, String)> {
         ("features", if host.features.is_empty() { unknown() } else { host.features.join(" ") }),
         ("memory", memory),
         ("data", data),
+        ("cache", cache),
         ("python", format!("{python}; {pip}")),
     ]
 }

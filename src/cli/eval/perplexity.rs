@@ -34,6 +34,7 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
     };
     let likelihood = likelihood(&session.engine, &corpus.documents, windowing, rows, &mut show);
     bar.finish_and_clear();
+    session.tell_compilations(ui);
     let likelihood = likelihood?;
     let running = started.elapsed().saturating_sub(session.engine.compile_time() - compiled);
     let found = Found { corpus, likelihood, seconds: running.as_secs_f64() };

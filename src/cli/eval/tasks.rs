@@ -41,6 +41,7 @@ pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
     let tokenizer = input::tokenizer(&session.model)?;
     let answers = answers(&session.engine, tokenizer, &prompts, args.max_new_tokens, rows, &mut show);
     bar.finish_and_clear();
+    session.tell_compilations(ui);
     let results = Results::grade(questions, answers?);
 
     if args.json {
@@ -55,7 +56,7 @@ pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
         return output::json(&results.report(settings));
     }
     results.print_table()?;
-    if args.show_wrong {
+    if args.show_wrong || args.device.cache.verbose {
         results.print_wrong()?;
     }
     Ok(())

@@ -56,6 +56,13 @@ pub enum MissReason {
     Refused(#[source] Box<lapidary_runtime::Error>),
 }
 
+impl Compilation {
+    /// Whether the executable came from the cache.
+    pub fn is_cached(&self) -> bool {
+        matches!(self.cache, CacheOutcome::Hit { .. })
+    }
+}
+
 impl fmt::Display for CacheOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,7 +79,7 @@ impl fmt::Display for CacheOutcome {
                     }
                 }
             }
-            Self::Off(reason) => write!(f, "no cache: {reason}"),
+            Self::Off(reason) => write!(f, "cache off: {reason}"),
         }
     }
 }
