@@ -1,8 +1,11 @@
 //! Gemma, cut for XLA: one Rust graph, lowered to StableHLO, compiled and run through PJRT.
 //!
 //! This is the facade: [`graph`], [`lower`], [`models`] and [`runtime`] are the parts, and only this package
-//! joins them. [`engine`] runs a model, and [`eval`] says how good it is; `examples/` shows how.
+//! joins them. [`engine`] runs a model, [`eval`] says how good it is, and [`bundle`] compiles it for devices that need
+//! not be here; `examples/` shows how.
 
+pub mod bundle;
+mod device_position;
 pub mod engine;
 pub mod eval;
 pub mod export;

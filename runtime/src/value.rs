@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 /// Attributes of a plugin, device, topology or executable, by name.
 pub type Attributes = BTreeMap<String, Value>;
 
-/// A value of one of the types that PJRT options and attributes can have.
-#[derive(Debug, Clone, PartialEq)]
+/// A value of one of the types that PJRT options and attributes can have. It is serialized as the bare value.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     /// Text.
     String(String),

@@ -100,6 +100,26 @@ pub fn client_options(kind: PluginKind, cpu_devices: usize) -> Result<ClientOpti
     }
 }
 
+/// What libtpu needs to load without a TPU: otherwise it asks the metadata server of Google's cloud who it is,
+/// for minutes, and insists on being the only one. It would also leave logs in a directory of its own.
+const TPU_ABSENT: [(&str, &str); 6] = [
+    ("TPU_SKIP_MDS_QUERY", "1"),
+    ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
+    ("TPU_ACCELERATOR_TYPE", "v5p-8"),
+    ("TPU_WORKER_HOSTNAMES", "localhost"),
+    ("TPU_WORKER_ID", "0"),
+    ("TPU_LOG_DIR", "disabled"),
+];
+
+/// Variables that a process needs to load a plugin on this machine. Where its hardware is attached, whoever set the
+/// machine up has set them.
+pub fn environment(kind: PluginKind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        PluginKind::Tpu if !is_attached(kind) => &TPU_ABSENT,
+        PluginKind::Cpu | PluginKind::Tpu | PluginKind::Cuda => &[],
+    }
+}
+
 /// Whether this machine has the hardware that a plugin drives, as far as its device files tell.
 pub fn is_attached(kind: PluginKind) -> bool {
     let any = |paths: [&str; 2]| paths.iter().any(|path| Path::new(path).exists());
@@ -121,7 +141,11 @@ pub fn best_present() -> (PluginKind, &'static str) {
     }
 }
 
-fn locate(
+/// Finds a plugin, installing the CPU's if need be.
+///
+/// # Errors
+/// If there is none.
+pub fn locate(
     environment: &Environment,
     kind: PluginKind,
     explicit: Option<&Path>,

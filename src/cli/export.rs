@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
-use lapidary::engine::MAX_STEP_TOKENS;
+use clap::Args;
 use lapidary::export::{Export, ExportRequest};
-use lapidary::models::program::{Phase, ProgramShape};
 use lapidary::target::TargetSpec;
 use serde_json::json;
 
-use super::args::whole;
 use super::exit::Interrupted;
+use super::phases::PhaseArgs;
 use super::program_args::{ProgramArgs, ProgramChoice};
 use super::ui::Ui;
 use super::{interrupt, output};
@@ -29,14 +27,8 @@ pub struct ExportArgs {
     #[command(flatten)]
     program: ProgramArgs,
 
-    /// Programs to write; several with commas, or given several times.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "all", value_name = "PHASE")]
-    phase: Vec<PhaseArg>,
-
-    /// Tokens that each sequence takes in one step of prefill and score; by default 512, or the context if that is
-    /// less.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
-    tokens: Option<usize>,
+    #[command(flatten)]
+    phases: PhaseArgs,
 
     /// Devices that the programs are for, which decides the form of some operations; `lapidary targets` lists
     /// them. By default any: every operation in its plain form.
@@ -56,25 +48,6 @@ pub struct ExportArgs {
     json: bool,
 }
 
-/// `--phase`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum PhaseArg {
-    /// Many tokens a sequence; logits after the last.
-    Prefill,
-    /// One token a sequence.
-    Decode,
-    /// Many tokens a sequence; the likelihood of each.
-    Score,
-    /// All three.
-    All,
-}
-
-const PHASES: [(PhaseArg, Phase); 3] = [
-    (PhaseArg::Prefill, Phase::Prefill),
-    (PhaseArg::Decode, Phase::Decode),
-    (PhaseArg::Score, Phase::Score { logits: false }),
-];
-
 /// Exports programs.
 ///
 /// # Errors
@@ -91,18 +64,7 @@ pub fn run(args: ExportArgs, ui: &Ui) -> Result<()> {
         mesh: &mesh,
         rules: &rules,
     };
-    let asked = |phase: PhaseArg| args.phase.contains(&phase) || args.phase.contains(&PhaseArg::All);
-    let shapes: Vec<ProgramShape> = PHASES
-        .into_iter()
-        .filter(|(arg, _)| asked(*arg))
-        .map(|(_, phase)| {
-            let tokens = match phase {
-                Phase::Decode => 1,
-                Phase::Prefill | Phase::Score { .. } => args.tokens.unwrap_or(MAX_STEP_TOKENS.min(context)),
-            };
-            ProgramShape { phase, batch: args.program.batch, tokens, capacity: context, dtype }
-        })
-        .collect();
+    let shapes = args.phases.shapes(args.program.batch, context, dtype);
     // A half-written directory is removed before Ctrl-C ends the command.
     let catch = interrupt::catch();
     let export = Export::new(&request, &shapes)?;

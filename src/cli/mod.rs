@@ -3,6 +3,7 @@
 mod args;
 mod cache;
 mod chat;
+mod compile;
 mod device;
 mod doctor;
 mod eval;
@@ -13,6 +14,7 @@ mod input;
 mod interrupt;
 mod mesh;
 mod output;
+mod phases;
 mod plan;
 mod plugin;
 mod program_args;
@@ -64,7 +66,9 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Write a model's programs as StableHLO, for any compiler that reads it.
     Export(export::ExportArgs),
-    /// List the devices that can be planned and exported for.
+    /// Compile a model's programs for devices that need not be here, as files with a manifest.
+    Compile(Box<compile::CompileArgs>),
+    /// List the devices that can be planned, exported and compiled for.
     Targets(targets::TargetsArgs),
     /// Write a checkpoint of random weights, of any size.
     Synth(synth::SynthArgs),
@@ -77,6 +81,9 @@ enum Command {
     /// Load a plugin and describe it; `doctor` runs this as a process of its own.
     #[command(name = doctor::PROBE_COMMAND, hide = true)]
     Probe(doctor::ProbeArgs),
+    /// Compile one program; `compile` runs this as a process of its own.
+    #[command(name = compile::WORKER_COMMAND, hide = true)]
+    CompileWorker(compile::WorkerArgs),
 }
 
 /// Parses the arguments, runs the command and turns errors into messages and exit codes.
@@ -94,12 +101,16 @@ pub fn main() -> ExitCode {
         Command::Tokenize(args) => tokenize::run(args, &ui),
         Command::Plan(args) => return plan::run(args).unwrap_or_else(|error| exit::report(&error)),
         Command::Export(args) => export::run(args, &ui),
+        Command::Compile(args) => {
+            return compile::run(*args, &ui).unwrap_or_else(|error| exit::report(&error));
+        }
         Command::Targets(args) => targets::run(args),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),
         Command::Cache(args) => cache::run(args, &ui),
         Command::Doctor(args) => doctor::run(args),
         Command::Probe(args) => doctor::probe(args),
+        Command::CompileWorker(args) => compile::worker(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

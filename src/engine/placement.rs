@@ -6,7 +6,9 @@ use std::ops::Range;
 use lapidary_graph::Module;
 use lapidary_lower::sharding::{DeviceOrderError, DevicePosition, RulesMismatch, device_order};
 use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, entry_shardings};
-use lapidary_runtime::{Client, Device, Value};
+use lapidary_runtime::{Client, Device};
+
+use crate::device_position::device_position;
 
 /// Devices in the arrangement of a mesh, and the rules by which values are split over it.
 ///
@@ -65,7 +67,8 @@ impl Placement {
     /// If mesh and rules do not go together, or the mesh has more devices than the client.
     pub fn new(client: &Client, mesh: Mesh, rules: ShardingRules) -> Result<Self, PlacementError> {
         rules.check(&mesh)?;
-        let positions: Vec<DevicePosition> = client.devices().iter().map(position).collect();
+        let positions: Vec<DevicePosition> =
+            client.devices().iter().map(|device| device_position(device.description())).collect();
         // Clients do not tell which links close a torus.
         let order = device_order(&mesh, &positions, &[])?;
         let device = |id: &i32| client.devices().iter().find(|device| device.id() == *id).cloned();
@@ -134,21 +137,6 @@ impl Placement {
         }
         parts
     }
-}
-
-/// Where a device is; platforms other than TPUs say nothing of it.
-fn position(device: &Device) -> DevicePosition {
-    let description = device.description();
-    let number = |name: &str| match description.attributes.get(name) {
-        Some(Value::Int(number)) => *number,
-        _ => 0,
-    };
-    let coords = match description.attributes.get("coords") {
-        Some(Value::Ints(coords)) => coords.clone(),
-        _ => Vec::new(),
-    };
-    let (core, slice) = (number("core_on_chip"), number("slice_index"));
-    DevicePosition { id: description.id, coords, core, slice }
 }
 
 /// A part of a value, and who holds a copy of it.

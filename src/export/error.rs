@@ -1,13 +1,11 @@
 //! What can go wrong while programs are exported.
 
-use std::path::PathBuf;
-
 use lapidary_graph::verify::Violations;
 use lapidary_lower::LowerError;
 use lapidary_lower::sharding::RulesMismatch;
 use lapidary_models::program::{ProgramError, ProgramShape};
 
-use super::MANIFEST;
+use super::DirectoryError;
 use crate::target::TargetError;
 
 /// Why programs could not be exported.
@@ -42,30 +40,7 @@ pub enum ExportError {
     /// The manifest cannot be written as JSON.
     #[error("the manifest could not be written as JSON")]
     Json(#[from] serde_json::Error),
-    /// There is something where the directory is to be.
-    #[error("{} is not empty; choose another directory, or replace the export in it with --force", directory.display())]
-    NotEmpty {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// Something that is not part of an export would be replaced.
-    #[error(
-        "{} holds `{entry}`, which no export has beside its {MANIFEST}: it is not replaced; choose another directory",
-        directory.display()
-    )]
-    NotAnExport {
-        /// The directory.
-        directory: PathBuf,
-        /// What is in it.
-        entry: String,
-    },
-    /// A file or directory could not be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file or directory.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A directory that could not be written.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }

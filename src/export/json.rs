@@ -10,7 +10,7 @@ const WIDTH: usize = 110;
 const DEPTH_OF_PARAMETERS: usize = 4;
 
 /// A value as JSON, ending in a line break.
-pub(super) fn to_readable_json(value: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn to_readable_json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut text = String::new();
     write(&mut text, &serde_json::to_value(value)?, 0);
     text.push('\n');

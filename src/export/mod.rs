@@ -4,6 +4,7 @@ mod directory;
 mod error;
 mod json;
 mod manifest;
+mod new_directory;
 
 #[cfg(test)]
 mod tests;
@@ -15,11 +16,15 @@ use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{ProgramShape, build};
 use sha2::{Digest, Sha256};
 
+pub(crate) use directory::PROGRAM_SUFFIX;
 pub use error::ExportError;
+pub(crate) use json::to_readable_json;
 pub use manifest::{
     AxisManifest, FORMAT, GeneratorManifest, MANIFEST, Manifest, ModelManifest, ParamManifest,
     ProgramManifest, RoleManifest, RuleManifest, SplitManifest, TargetManifest, ValueManifest,
 };
+pub use new_directory::DirectoryError;
+pub(crate) use new_directory::{Contents, NewDirectory};
 
 use crate::target::TargetSpec;
 
@@ -71,7 +76,7 @@ impl Export {
         for shape in shapes {
             let program = build(request.config, shape)?;
             let text = text(request, &program.module, shape)?;
-            let file = format!("{}.stablehlo.mlir", program.module.name);
+            let file = format!("{}{PROGRAM_SUFFIX}", program.module.name);
             let shardings = shardings(&program.module, request);
             programs.push(ProgramManifest::new(&program, &shardings, file.clone(), &text));
             files.push((file, text));
@@ -99,6 +104,6 @@ fn shardings(module: &Module, request: &ExportRequest<'_>) -> EntryShardings {
 }
 
 /// SHA-256 in hexadecimal.
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

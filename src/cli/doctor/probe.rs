@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use lapidary::runtime::plugins::PluginKind;
-use lapidary::runtime::{Client, Device, Plugin, Value};
+use lapidary::runtime::{Client, Device, Plugin};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -26,16 +26,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 /// Lines of a dead child's standard error that are shown.
 const LAST_LINES: usize = 4;
-
-/// What libtpu needs to load without a TPU: otherwise it asks the metadata server of Google's cloud who it is,
-/// for minutes, and insists on being the only one.
-const TPU_ABSENT: [(&str, &str); 5] = [
-    ("TPU_SKIP_MDS_QUERY", "1"),
-    ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
-    ("TPU_ACCELERATOR_TYPE", "v5p-8"),
-    ("TPU_WORKER_HOSTNAMES", "localhost"),
-    ("TPU_WORKER_ID", "0"),
-];
 
 /// What a plugin says of itself and of its devices.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +82,7 @@ pub struct ProbeArgs {
 /// If the plugin does not load.
 pub fn run(args: ProbeArgs) -> Result<()> {
     let plugin = Plugin::load(&args.library)?;
-    let attributes = plugin.attributes().iter().map(|(name, value)| (name.clone(), to_json(value)));
+    let attributes = plugin.attributes().iter().map(|(name, value)| (name.clone(), json!(value)));
     let mut findings = Findings {
         api_version: plugin.api_version().to_string(),
         attributes: attributes.collect(),
@@ -120,9 +110,8 @@ pub fn in_child(kind: PluginKind, library: &Path, attached: bool) -> Result<Find
     command.arg(PROBE_COMMAND).arg(kind.name()).arg(library);
     if attached {
         command.arg("--client");
-    } else if kind == PluginKind::Tpu {
-        command.envs(TPU_ABSENT);
     }
+    command.envs(device::environment(kind).iter().copied());
     let answer =
         within(LIMIT, &mut command).map_err(|error| format!("it could not be tried out: {error}"))?;
     match answer.status {
@@ -210,16 +199,6 @@ impl DeviceFindings {
             memory_in_use: memory.map(|memory| memory.bytes_in_use),
             memory_limit: memory.and_then(|memory| memory.bytes_limit),
         }
-    }
-}
-
-fn to_json(value: &Value) -> Json {
-    match value {
-        Value::String(value) => json!(value),
-        Value::Int(value) => json!(value),
-        Value::Ints(value) => json!(value),
-        Value::Float(value) => json!(value),
-        Value::Bool(value) => json!(value),
     }
 }
 
