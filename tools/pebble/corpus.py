@@ -6,6 +6,8 @@
 import argparse
 import json
 import pathlib
+import random
+import re
 
 from dialogues import chatter, facts, question_answers, small_talk, story_questions, story_request, turns
 from invented import rename
@@ -21,17 +23,19 @@ def render(messages):
     return "".join(marks[message["role"]] + message["content"].strip() + END for message in messages)
 
 
+# In words and punctuation marks, which are about a token each: the longest question leaves room for its answer.
+LONGEST_QUESTION = 900
 # How many documents tell of people and things by invented names.
 INVENTED = 0.2
 
 
-def document(split, size):
-    """One document: `(text, facts)`. `size` is about its length in sentences."""
-    text, stated = plain_document(split, size)
+def document(split, size, puzzles=0.35):
+    """One document: `(text, facts)`. `size` is about its length in sentences, `puzzles` a share of what is asked."""
+    text, stated = plain_document(split, size, puzzles)
     return (rename(split, text), []) if split.chance(INVENTED) else (text, stated)
 
 
-def plain_document(split, size):
+def plain_document(split, size, puzzles):
     """A document in the words of the little world."""
     kind = split.rng.random()
     if kind < 0.16:
@@ -39,12 +43,12 @@ def plain_document(split, size):
         return made.text(), made.facts()
     if kind < 0.26:
         # The same facts and questions as running text, without turns.
-        told, asked = facts(split, size)
+        told, asked = facts(split, size, puzzles)
         chosen = split.some(asked, min(len(asked), split.rng.randint(1, 4)))
         told += [f"{question} {answer}" for _, _, question, answer in chosen]
         return " ".join(told), [fact for _, fact, _, _ in chosen]
     if kind < 0.70:
-        messages, asked = question_answers(split, size)
+        messages, asked = question_answers(split, size, puzzles)
     elif kind < 0.82:
         messages, asked = story_questions(split, size)
     elif kind < 0.92:
@@ -83,6 +87,8 @@ def heldout_tasks(per_task, seed=1):
         if not fact or not reserved(*fact):
             continue
         text = messages[0]["content"]
+        if len(re.findall(r"\w+|[^\w\s]", text)) > LONGEST_QUESTION:
+            continue
         if far:
             # The fact's own sentence, or what names it, must be far from the question.
             position = max(text[: -len(asked[0][2])].rfind(f" {word}") for word in fact[-1:])
@@ -105,7 +111,9 @@ def main():
     for _ in range(arguments.show):
         print(document(split, split.rng.choice([4, 8, 16, 32]))[0], end="\n----\n")
     if arguments.out:
-        tasks = sorted(heldout_tasks(50), key=lambda task: task["task"])
+        tasks = list(heldout_tasks(50))
+        # So that the first ones are a fair sample.
+        random.Random(0).shuffle(tasks)
         for name, rows in [("heldout", [{"text": text} for text in heldout_documents(150)]), ("tasks", tasks)]:
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             (arguments.out / f"{name}.jsonl").write_text(lines)

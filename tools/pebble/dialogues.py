@@ -84,19 +84,19 @@ def puzzle_facts(split, filler):
     return spread(split, told, filler, people), asked
 
 
-def facts(split, size):
-    """Facts and their questions; `size` is about the number of sentences."""
-    if split.chance(0.65):
+def facts(split, size, puzzles):
+    """Facts and their questions, from puzzles in this share; `size` is about the number of sentences."""
+    if split.chance(1 - puzzles):
         events = max(1, int(split.rng.uniform(0.25, 0.8) * size))
         events = min(events, 16)
         return world_facts(split, events, max(0, size - events))
     return puzzle_facts(split, max(0, size - 4) if split.chance(0.6) else 0)
 
 
-def question_answers(split, size):
+def question_answers(split, size, puzzles=0.35):
     """Facts in the first message, then a few questions about them; `(messages, questions)`."""
     while True:
-        told, asked = facts(split, size)
+        told, asked = facts(split, size, puzzles)
         if asked:
             break
     chosen = split.some(asked, min(len(asked), split.rng.randint(1, 5)))

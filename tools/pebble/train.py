@@ -1,7 +1,8 @@
-"""Trains pebble: `python train.py OUT` writes a model directory, and the losses beside it.
+"""Trains pebble: `python train.py OUT` writes a model directory, and the losses beside it; `--start OUT` goes on with the
+second stage.
 
-One thread of a CPU with bf16 matrix instructions takes about an hour and a half; the same command gives the same model on
-the same kind of machine.
+One thread of a CPU with bf16 matrix instructions takes about an hour and three quarters; the same commands give the same
+model on the same kind of machine.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import json
 import math
 import pathlib
 import time
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
@@ -20,16 +22,39 @@ from words import Split
 
 WINDOW, CONTEXT = 128, 1024
 TOKENS_PER_STEP = 4096
-# (tokens in a row, share of the steps, lengths of documents in sentences): short rows first, for attention's cost
-# grows with them.
-PHASES = [
-    (256, 0.66, [1, 3, 6, 10, 16, 24]),
-    (512, 0.18, [2, 6, 12, 20, 32, 48]),
-    (1024, 0.16, [4, 10, 20, 40, 60, 80]),
+WARM_UP = 100
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training, with a learning rate that rises, stays and falls to nothing."""
+
+    seed: int
+    steps: int
+    peak_rate: float
+    # Share of the steps before the rate falls.
+    constant: float
+    # The tokens of a model's turn weigh this many others: a whole document is told for them.
+    answer_weight: float
+    # Share of puzzles among the facts that are asked about.
+    puzzles: float
+    # (tokens in a row, share of the steps, lengths of documents in sentences): short rows first, for attention's cost
+    # grows with them.
+    phases: tuple
+
+
+STAGES = [
+    Stage(0, 4200, 2.5e-3, 0.5, 4.0, 0.35, (
+        (256, 0.66, (1, 3, 6, 10, 16, 24)),
+        (512, 0.18, (2, 6, 12, 20, 32, 48)),
+        (1024, 0.16, (4, 10, 20, 40, 60, 80)),
+    )),
+    # More questions a token, and more of the kinds that are hard; then long documents again.
+    Stage(1, 1000, 1.5e-3, 0.1, 8.0, 0.6, (
+        (256, 0.85, (1, 2, 3, 4, 6, 10)),
+        (1024, 0.15, (4, 8, 16, 32, 60, 80)),
+    )),
 ]
-# A model's turn is a few tokens that the whole document was told for.
-ANSWER_WEIGHT = 4.0
-PEAK_RATE, WARM_UP = 2.5e-3, 100
 BOS, EOS, START_OF_TURN, END_OF_TURN = 2, 1, 106, 107
 
 
@@ -65,14 +90,14 @@ AttentionInterface.register("grouped", grouped_attention)
 class Rows:
     """Documents packed into rows of `length` tokens; a document is never cut, and the rest of a row is padding."""
 
-    def __init__(self, tokenizer, split, length, sizes):
-        self.tokenizer, self.split, self.length, self.sizes = tokenizer, split, length, sizes
+    def __init__(self, tokenizer, split, stage, length, sizes):
+        self.tokenizer, self.split, self.stage, self.length, self.sizes = tokenizer, split, stage, length, sizes
         self.model_turn = tokenizer.encode("<start_of_turn>model\n", add_special_tokens=False).ids
         self.left = None
 
     def document(self):
         while True:
-            text = document(self.split, self.split.one(self.sizes))[0]
+            text = document(self.split, self.split.one(self.sizes), self.stage.puzzles)[0]
             ids = self.tokenizer.encode(text).ids + [EOS]
             if len(ids) <= self.length:
                 return ids, self.weights(ids)
@@ -81,7 +106,7 @@ class Rows:
         """The weight of each token in the loss."""
         weights, answering = [], False
         for at, id_ in enumerate(ids):
-            weights.append(ANSWER_WEIGHT if answering else 1.0)
+            weights.append(self.stage.answer_weight if answering else 1.0)
             if id_ == END_OF_TURN:
                 answering = False
             answering = answering or ids[at - len(self.model_turn) + 1 : at + 1] == self.model_turn
@@ -131,49 +156,51 @@ def loss_of(model, ids, weights, mask):
     return (nll * weights).sum() / weights.sum(), (nll * counted).sum().detach() / counted.sum()
 
 
-def rate(step, steps):
-    """Linear warm-up, constant for half of the run, then a cosine to nothing."""
+def rate(stage, step):
+    """Linear warm-up, a constant part, then a cosine to nothing."""
     if step < WARM_UP:
-        return (step + 1) / WARM_UP
-    decay = max(0.0, (step / steps - 0.5) / 0.5)
-    return 0.5 * (1 + math.cos(math.pi * decay))
+        return stage.peak_rate * (step + 1) / WARM_UP
+    fall = max(0.0, (step / stage.steps - stage.constant) / (1 - stage.constant))
+    return stage.peak_rate * 0.5 * (1 + math.cos(math.pi * fall))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--steps", type=int, default=4200)
+    parser.add_argument("--start", type=pathlib.Path, help="what the first stage wrote")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(arguments.seed)
+    torch.manual_seed(0)
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     tokenizer = train_tokenizer()
+    stage = STAGES[1 if arguments.start else 0]
     model = Gemma2ForCausalLM(config())
+    if arguments.start:
+        model.load_state_dict(Gemma2ForCausalLM.from_pretrained(arguments.start, dtype=torch.float32).state_dict())
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
     optimizers = [
-        torch.optim.Muon(matrices, lr=PEAK_RATE, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=PEAK_RATE, weight_decay=0.0, betas=(0.9, 0.98), fused=True),
+        torch.optim.Muon(matrices, lr=stage.peak_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=stage.peak_rate, weight_decay=0.0, betas=(0.9, 0.98), fused=True),
     ]
     compiled = torch.compile(loss_of, dynamic=False)
 
-    split, step, started, losses = Split("train", arguments.seed), 0, time.time(), []
-    for length, share, sizes in PHASES:
-        rows = Rows(tokenizer, split, length, sizes)
-        for _ in range(round(share * arguments.steps)):
+    split, step, started, losses = Split("train", stage.seed), 0, time.time(), []
+    for length, share, sizes in stage.phases:
+        rows = Rows(tokenizer, split, stage, length, sizes)
+        for _ in range(round(share * stage.steps)):
             ids, weights, documents = rows.batch()
             loss, plain = compiled(model, ids, weights, masks(documents))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = PEAK_RATE * rate(step, arguments.steps)
+                    group["lr"] = rate(stage, step)
                 optimizer.step()
                 optimizer.zero_grad()
-            losses.append({"step": step, "tokens": (step + 1) * TOKENS_PER_STEP, "length": length,
+            losses.append({"stage": stage.seed + 1, "step": step, "tokens": (step + 1) * TOKENS_PER_STEP, "length": length,
                            "weighted": round(loss.item(), 4), "nll": round(plain.item(), 4)})
             if step % 20 == 0:
                 recent = losses[-20:]
@@ -181,11 +208,20 @@ def main():
                 print(f"step {step} length {length} weighted {mean['weighted']:.3f} nll {mean['nll']:.3f} "
                       f"{time.time() - started:.0f} s", flush=True)
             step += 1
-            if step % 500 == 0:
-                save(model, tokenizer, arguments.out)
     save(model, tokenizer, arguments.out)
     lines = "".join(json.dumps(row) + "\n" for row in losses)
     (arguments.out / "losses.jsonl").write_text(lines)
+
+
+def align(path, boundary=64):
+    """Pads the header of a safetensors file so that its data begin at a multiple of `boundary`: then a device can use
+    a mapped or embedded file in place."""
+    stored = path.read_bytes()
+    length = int.from_bytes(stored[:8], "little")
+    header = stored[8 : 8 + length].rstrip(b" ")
+    header += b" " * (-(8 + len(header)) % boundary)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + stored[8 + length :])
+    path.chmod(0o644)
 
 
 def save(model, tokenizer, out):
@@ -196,6 +232,7 @@ def save(model, tokenizer, out):
     stored.config.use_cache = True
     stored.generation_config = GenerationConfig(bos_token_id=BOS, eos_token_id=[EOS, END_OF_TURN], pad_token_id=0)
     stored.save_pretrained(out)
+    align(out / "model.safetensors")
     tokenizer.save(str(out / "tokenizer.json"))
     (out / "tokenizer_config.json").write_text(json.dumps(tokenizer_config(), indent=2) + "\n")
 
