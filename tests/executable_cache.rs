@@ -145,7 +145,7 @@ fn what_is_wrong_with_an_entry_is_told_and_mended() {
     let entry = only_entry(&store);
     let sound = fs::read(&entry).unwrap();
     let (name, _) = ExecutableStore::describe(&store.list().unwrap()[0]).unwrap();
-    assert_eq!(name, "gemma2_decode_b1_t1_c128_f32, 2 layers, cpu");
+    assert_eq!(name, "gemma2_decode_b1_t1_c128_f32, layers: 2, cpu");
 
     let flipped = |at: usize| {
         let mut bytes = sound.clone();

@@ -157,6 +157,11 @@ pub fn total(stored: &[StoredExecutable]) -> u64 {
     stored.iter().map(|executable| executable.bytes).sum()
 }
 
+/// So many executables, in words.
+pub fn counted(executables: usize) -> String {
+    format!("{executables} executable{}", if executables == 1 { "" } else { "s" })
+}
+
 fn list(store: &ExecutableStore, json: bool, ui: &Ui) -> Result<()> {
     let mut stored = stored(store)?;
     stored.reverse();
@@ -194,8 +199,8 @@ fn clear(store: &ExecutableStore) -> Result<()> {
     let directory = store.directory();
     let removed = store.clear().with_context(|| format!("{} cannot be cleared", directory.display()))?;
     Ok(output::line(format_args!(
-        "{} executables, {}, removed from {}",
-        removed.len(),
+        "removed {} ({}) from {}",
+        counted(removed.len()),
         BinaryBytes(total(&removed)),
         directory.display()
     ))?)

@@ -41,7 +41,7 @@ impl CompiledProgram {
         let flags = target.compiler_flags.iter();
         let options =
             flags.fold(on_devices, |options, (name, value)| options.flag(*name, CompilerFlag::Bool(*value)));
-        let name = format!("{}, {} layers, {placement}", program.module.name, config.num_layers);
+        let name = format!("{}, layers: {}, {placement}", program.module.name, config.num_layers);
         let (executable, outcome) = cache
             .load_or_compile(placement.client(), &text, &options, &name)
             .map_err(|source| EngineError::Compile { program: *shape, source: Box::new(source) })?;

@@ -9,6 +9,7 @@ use lapidary::runtime::plugins::PluginKind;
 use super::host::{CacheDirectory, Host};
 use super::probe::{ClientFindings, DeviceFindings, Findings};
 use super::{Place, PluginReport, Report, Verdict};
+use crate::cli::cache::counted;
 
 /// Width of what stands before the facts.
 const LABEL: usize = 11;
@@ -49,7 +50,7 @@ fn host_facts(host: &Host) -> Vec<(&'static str, String)> {
     let CacheDirectory { path, executables, bytes: used, max_bytes, problem } = &host.cache;
     let mut cache = path.as_deref().map_or_else(unknown, |path| path.display().to_string());
     cache += &match problem {
-        None => format!(" ({executables} executables, {} of {})", BinaryBytes(*used), bytes(*max_bytes)),
+        None => format!(" ({}, {} of {})", counted(*executables), BinaryBytes(*used), bytes(*max_bytes)),
         Some(problem) => format!(": {problem}"),
     };
     let python = host.python.clone().unwrap_or_else(|| "no Python found".to_owned());

@@ -88,7 +88,7 @@ impl ExecutableStore {
     /// If there is a directory that cannot be read.
     pub fn list(&self) -> io::Result<Vec<StoredExecutable>> {
         let mut stored: Vec<_> = self.files()?.into_iter().filter(is_executable).collect();
-        stored.sort_by(|a, b| (a.last_used, &a.path).cmp(&(b.last_used, &b.path)));
+        sort_by_use(&mut stored);
         Ok(stored)
     }
 
@@ -149,21 +149,22 @@ impl ExecutableStore {
     /// A process that reads one meanwhile keeps it, and one that misses it compiles.
     fn evict(&self, newest: &Path) {
         let now = SystemTime::now();
-        let abandoned = |file: &StoredExecutable| {
-            let age = now.duration_since(file.last_used).unwrap_or_default();
-            !is_executable(file) && age > ABANDONED_AFTER
+        let is_abandoned = |file: &&StoredExecutable| {
+            now.duration_since(file.last_used).is_ok_and(|age| age > ABANDONED_AFTER)
         };
-        for file in self.files().unwrap_or_default().iter().filter(|file| abandoned(file)) {
-            let _ = fs::remove_file(&file.path);
-        }
-        let stored = self.list().unwrap_or_default();
+        // Another process may be quicker to remove a file, which comes to the same.
+        let remove = |file: &StoredExecutable| fs::remove_file(&file.path).unwrap_or_default();
+
+        let (mut stored, making): (Vec<_>, Vec<_>) =
+            self.files().unwrap_or_default().into_iter().partition(is_executable);
+        making.iter().filter(is_abandoned).for_each(remove);
+        sort_by_use(&mut stored);
         let mut bytes: u64 = stored.iter().map(|file| file.bytes).sum();
         for file in stored.iter().filter(|file| file.path != newest) {
             if bytes <= self.max_bytes {
                 break;
             }
-            // Another process may have been quicker, which comes to the same.
-            let _ = fs::remove_file(&file.path);
+            remove(file);
             bytes = bytes.saturating_sub(file.bytes);
         }
     }
@@ -184,6 +185,11 @@ impl ExecutableStore {
         }
         Ok(files)
     }
+}
+
+/// Those not used for longest come first.
+fn sort_by_use(stored: &mut [StoredExecutable]) {
+    stored.sort_by(|a, b| (a.last_used, &a.path).cmp(&(b.last_used, &b.path)));
 }
 
 fn is_executable(file: &StoredExecutable) -> bool {
