@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use lapidary::engine::Placement;
+use lapidary::engine::{Engine, Placement};
 use lapidary::lower::{Mesh, ShardingRules};
 use lapidary::runtime::Client;
 
 use super::args::MeshArgs;
+use super::ui::{self, Ui};
 
 /// A mesh and rules that go together, before there are devices.
 pub struct MeshPlan {
@@ -56,6 +57,26 @@ impl MeshPlan {
         let device = client.addressable_devices().first();
         Ok(Placement::single(client, device.context("the plugin has no device that this process can use")?))
     }
+}
+
+/// Says how a loaded model lies on its devices: all of it where the arguments ask, and otherwise what is on every
+/// device because it cannot be split.
+///
+/// # Errors
+/// If the model's sizes make no program.
+pub fn tell_sharding(engine: &Engine, args: &MeshArgs, ui: &Ui) -> Result<()> {
+    let report = engine.sharding_report()?;
+    if args.show_sharding {
+        ui::tell(report);
+        return Ok(());
+    }
+    if report.devices > 1 {
+        ui.remark(format_args!("mesh: {}", engine.placement()));
+    }
+    for deviation in report.undivided() {
+        ui.note(format_args!("mesh {}: {deviation} (--show-sharding tells more)", report.mesh));
+    }
+    Ok(())
 }
 
 /// Reads sharding rules from a file.

@@ -13,8 +13,8 @@ use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
 use super::cache::CacheChoice;
-use super::mesh::MeshPlan;
-use super::ui::{self, Ui};
+use super::mesh::{self, MeshPlan};
+use super::ui::Ui;
 use super::{device, interrupt, output};
 
 /// A model and the engine that runs it.
@@ -73,9 +73,7 @@ impl Session {
         drop(catch);
         let load_s = started.elapsed().as_secs_f64();
         let engine = engine?.with_cache(cache.open(&connection.client));
-        if device_args.mesh.show_sharding {
-            ui::tell(engine.sharding_report()?);
-        }
+        mesh::tell_sharding(&engine, &device_args.mesh, ui)?;
         let plugin_s = connection.seconds;
         let verbose = device_args.cache.verbose;
         Ok(Self { model, engine, plugin_s, load_s, verbose, told: Cell::new(0) })

@@ -18,7 +18,7 @@ fn meshes_that_are_none() {
         ("--mesh model", ["'--mesh <AXIS=N,...>'", "write a mesh as `data=2,model=4`"]),
         ("--mesh data=2,model=0", ["mesh axis `model` has size 0", "at least one device"]),
         ("--mesh data=2,data=4", ["mesh axis `data` is given twice", "'--mesh <AXIS=N,...>'"]),
-        ("--mesh model=-4", ["`model=-4` is not a mesh axis", "write a mesh as"]),
+        ("--mesh model=-4", ["`model=-4` is not an axis and its size", "write a mesh as"]),
         ("--mesh model=99999999999", ["more than 2147483647 devices", "not supported"]),
         ("--mesh tensor=4", ["mesh axis `tensor`", "name it one of: model, data"]),
         ("--mesh model=1025", ["takes 1025 devices", "at most 1024"]),

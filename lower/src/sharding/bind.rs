@@ -185,7 +185,7 @@ mod tests {
             reasons(&twice),
             [(0, DeviationReason::NoSuchAxis), (2, DeviationReason::AxisTaken { by: 1 })]
         );
-        assert_eq!(twice.deviations()[1].to_string(), "ffn is whole: dimension 1 takes `model`");
+        assert_eq!(twice.deviations()[1].to_string(), "`ffn` is whole: dimension 1 is split over `model`");
     }
 
     #[test]

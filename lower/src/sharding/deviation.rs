@@ -55,21 +55,21 @@ impl fmt::Display for Deviation {
         let Self { logical, mesh_axis, .. } = self;
         match self.reason {
             DeviationReason::NoSuchAxis => {
-                write!(f, "{logical} is whole: the mesh has no axis `{mesh_axis}`")
+                write!(f, "`{logical}` is whole: the mesh has no axis `{mesh_axis}`")
             }
             DeviationReason::AxisTaken { by } => {
-                write!(f, "{logical} is whole: dimension {by} takes `{mesh_axis}`")
+                write!(f, "`{logical}` is whole: dimension {by} is split over `{mesh_axis}`")
             }
             DeviationReason::NotDivisible { units, shards } => {
-                write!(f, "{logical} is whole over `{mesh_axis}`: {units} do not divide into {shards} shards")
+                write!(f, "`{logical}` is whole over `{mesh_axis}`: {units} is not divisible by {shards}")
             }
             DeviationReason::InGroups { units, shards, copies } => write!(
                 f,
-                "{logical} is split over a sub-axis of `{mesh_axis}`: {units} in {shards} shards, each \
-                 replicated {copies} times"
+                "`{logical}`, of {units}, is split over `{mesh_axis}` in {shards} parts, each on {copies} \
+                 neighbouring devices"
             ),
             DeviationReason::Padded { size, padded } => {
-                write!(f, "{logical} is padded from {size} to {padded} for `{mesh_axis}`")
+                write!(f, "`{logical}` is padded from {size} to {padded} for `{mesh_axis}`")
             }
         }
     }

@@ -14,8 +14,11 @@ pub struct Mesh {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum MeshError {
     /// Text that is not `name=size,...`.
-    #[error("`{0}` is not a mesh axis: write a mesh as `data=2,model=4`")]
+    #[error("`{0}` is not an axis and its size: write a mesh as `data=2,model=4`")]
     Syntax(String),
+    /// A name that no axis can have.
+    #[error("`{0}` cannot be the name of a mesh axis: write a letter, then letters, digits and `_`")]
+    Name(String),
     /// An axis of no devices.
     #[error("mesh axis `{0}` has size 0: every axis has at least one device")]
     Empty(String),
@@ -49,7 +52,7 @@ impl Mesh {
         let mut devices = 1usize;
         for (name, size) in axes {
             if !is_axis_name(&name) {
-                return Err(MeshError::Syntax(name));
+                return Err(MeshError::Name(name));
             }
             if size == 0 {
                 return Err(MeshError::Empty(name));
@@ -134,7 +137,8 @@ mod tests {
         assert_eq!(error(""), MeshError::Syntax(String::new()));
         assert_eq!(error("model"), MeshError::Syntax("model".into()));
         assert_eq!(error("model=-1"), MeshError::Syntax("model=-1".into()));
-        assert_eq!(error("a b=2"), MeshError::Syntax("a b".into()));
+        assert_eq!(error("a b=2"), MeshError::Name("a b".into()));
+        assert_eq!(error("=2"), MeshError::Name(String::new()));
         assert_eq!(
             error("model=99999999999999999999999"),
             MeshError::Syntax("model=99999999999999999999999".into())

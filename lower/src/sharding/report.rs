@@ -3,12 +3,12 @@
 use lapidary_graph::{Function, Param};
 use serde::Serialize;
 
-use super::{DeviationReason, Mesh, Sharding, ShardingRules, entry_shardings};
+use super::{Deviation, DeviationReason, Mesh, Sharding, ShardingRules, entry_shardings};
 
 /// How each parameter of a program lies on the devices of a mesh, and why.
 ///
-/// Its `Display` is a table in which parameters that differ only in numbers within their names, as those of a
-/// model's layers do, share a line.
+/// Its `Display` is a table for each role, in which parameters that differ only in numbers within their names, as
+/// those of a model's layers do, share a line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ShardingReport {
     /// The mesh, such as `data=2,model=4`.
@@ -47,8 +47,11 @@ pub struct ParamReport {
     pub bytes_per_device: usize,
     /// The number of devices that hold each part.
     pub copies: usize,
-    /// Why it is not split as the rules ask, or not at all.
+    /// Why it is not split as the rules ask, or not at all; nothing on one device.
     pub reasons: Vec<String>,
+    /// What all this tells of.
+    #[serde(skip)]
+    pub split: Sharding,
 }
 
 impl ShardingReport {
@@ -63,7 +66,7 @@ impl ShardingReport {
         let params: Vec<ParamReport> = entry
             .params
             .iter()
-            .zip(&shardings.params)
+            .zip(shardings.params)
             .filter_map(|(param, sharding)| ParamReport::new(entry, param, sharding, role(param)))
             .collect();
         let total =
@@ -77,10 +80,22 @@ impl ShardingReport {
             params,
         }
     }
+
+    /// What is on every device of a mesh axis although a rule splits it over the axis, and why.
+    pub fn undivided(&self) -> Vec<&Deviation> {
+        let mut undivided: Vec<&Deviation> = Vec::new();
+        for deviation in self.params.iter().flat_map(|param| param.split.deviations()) {
+            let told = undivided.iter().any(|other| other.to_string() == deviation.to_string());
+            if !told && matches!(deviation.reason, DeviationReason::NotDivisible { .. }) {
+                undivided.push(deviation);
+            }
+        }
+        undivided
+    }
 }
 
 impl ParamReport {
-    fn new(entry: &Function, param: &Param, sharding: &Sharding, role: Option<String>) -> Option<Self> {
+    fn new(entry: &Function, param: &Param, sharding: Sharding, role: Option<String>) -> Option<Self> {
         let ty = entry.value_type(param.value)?;
         let shard_shape = sharding.shard_shape();
         Some(Self {
@@ -93,13 +108,17 @@ impl ParamReport {
             bytes_per_device: ty.with_dims(shard_shape.clone()).byte_size(),
             shard_shape,
             copies: sharding.copies(),
-            reasons: reasons(sharding),
+            reasons: reasons(&sharding),
+            split: sharding,
         })
     }
 }
 
 /// Deviations in words. That the mesh lacks an axis is worth telling only of what every device holds whole.
 fn reasons(sharding: &Sharding) -> Vec<String> {
+    if sharding.mesh().num_devices() == 1 {
+        return Vec::new();
+    }
     let replicated = sharding.is_replicated();
     let told = sharding
         .deviations()

@@ -122,22 +122,25 @@ impl Sharding {
     }
 }
 
+impl Sharding {
+    /// What a dimension is split over: `model`, or `model/4` for an axis whose devices hold each of only 4 shards in
+    /// groups, or `data+model`; `-` for nothing.
+    pub(super) fn split_text(&self, dim: &DimSharding) -> String {
+        let axis = |split: &AxisSplit| match self.mesh.size(&split.axis) {
+            Some(size) if size == split.shards => split.axis.clone(),
+            _ => format!("{}/{}", split.axis, split.shards),
+        };
+        match dim.splits.is_empty() {
+            true => "-".to_string(),
+            false => dim.splits.iter().map(axis).collect::<Vec<_>>().join("+"),
+        }
+    }
+}
+
 impl fmt::Display for Sharding {
     /// `[model, -]`; `model/4` for an axis whose devices hold each of only 4 shards in groups.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (i, dim) in self.dims.iter().enumerate() {
-            f.write_str(if i == 0 { "" } else { ", " })?;
-            if dim.splits.is_empty() {
-                f.write_str("-")?;
-            }
-            for (j, split) in dim.splits.iter().enumerate() {
-                write!(f, "{}{}", if j == 0 { "" } else { "+" }, split.axis)?;
-                if self.mesh.size(&split.axis) != Some(split.shards) {
-                    write!(f, "/{}", split.shards)?;
-                }
-            }
-        }
-        f.write_str("]")
+        let dims: Vec<String> = self.dims.iter().map(|dim| self.split_text(dim)).collect();
+        write!(f, "[{}]", dims.join(", "))
     }
 }
