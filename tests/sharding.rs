@@ -211,16 +211,25 @@ fn the_command_runs_on_a_mesh() {
             "ids.json",
             "--json",
         ]);
-        command.args(["-n", "6", "--ignore-eos", "--quiet"]).args(flags);
+        command.args(["-n", "6", "--ignore-eos"]).args(flags);
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{flags:?}: {messages}");
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        report["generations"].clone()
+        (report["generations"].clone(), messages)
     };
-    let alone = generate(&[]);
+    let (alone, messages) = generate(&[]);
     assert_eq!(alone.as_array().unwrap().len(), 5);
-    assert_eq!(generate(&["--mesh", "data=2,model=4", "--virtual-devices", "8"]), alone);
-    assert_eq!(generate(&["--mesh", "data=2,model=2", "--rules", "rules.toml", "--show-sharding"]), alone);
+    assert!(!messages.contains("whole"), "{messages}");
+    let (generations, messages) = generate(&["--mesh", "data=2,model=4", "--virtual-devices", "8"]);
+    assert_eq!(generations, alone);
+    assert!(messages.contains("`kv_heads` is whole over `model`: 1 is not divisible by 4"), "{messages}");
+    let flags = ["--mesh", "data=2,model=2", "--rules", "rules.toml", "--show-sharding"];
+    let (generations, messages) = generate(&flags);
+    assert_eq!(generations, alone);
+    for part in ["\nweight ", "[cache_batch:data+model, kv_heads, cache, head_dim]", "on each of 4 devices"] {
+        assert!(messages.contains(part), "no `{part}` in {messages}");
+    }
 }
 
 #[test]
