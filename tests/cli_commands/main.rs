@@ -6,6 +6,7 @@ mod cache;
 mod chat;
 #[path = "../support/command.rs"]
 mod command;
+mod compile;
 mod doctor;
 mod eval;
 mod export;

@@ -6,6 +6,7 @@
 mod checkpoint;
 #[path = "../support/command.rs"]
 mod command;
+mod compile;
 mod damage;
 mod eval;
 mod flags;
