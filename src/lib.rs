@@ -9,11 +9,13 @@ mod device_position;
 pub mod engine;
 pub mod eval;
 pub mod export;
+pub mod inspect;
 pub mod model;
 pub mod plan;
 pub mod target;
 
 pub use lapidary_graph as graph;
+pub use lapidary_hlo as hlo;
 pub use lapidary_lower as lower;
 pub use lapidary_models as models;
 pub use lapidary_runtime as runtime;

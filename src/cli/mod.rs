@@ -11,6 +11,7 @@ mod exit;
 mod export;
 mod generate;
 mod input;
+mod inspect;
 mod interrupt;
 mod mesh;
 mod output;
@@ -68,6 +69,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Compile a model's programs for devices that need not be here, as files with a manifest.
     Compile(Box<compile::CompileArgs>),
+    /// Say what a compiler made of programs: memory, traffic, flops, collectives, time.
+    Inspect(inspect::InspectArgs),
     /// List the devices that can be planned, exported and compiled for.
     Targets(targets::TargetsArgs),
     /// Write a checkpoint of random weights, of any size.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Compile(args) => {
             return compile::run(*args, &ui).unwrap_or_else(|error| exit::report(&error));
         }
+        Command::Inspect(args) => inspect::run(args, &ui),
         Command::Targets(args) => targets::run(args),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),

@@ -10,6 +10,7 @@ mod compile;
 mod doctor;
 mod eval;
 mod export;
+mod inspect;
 mod plan;
 mod plugin;
 #[path = "../support/plugin.rs"]

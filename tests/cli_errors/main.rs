@@ -11,6 +11,7 @@ mod damage;
 mod eval;
 mod flags;
 mod input;
+mod inspect;
 mod interrupt;
 mod mesh;
 mod output;

@@ -1,0 +1,74 @@
+//! The matrix products that a model asks for, from the names and shapes of its program's parameters.
+//!
+//! `rows` are the tokens of a step on one device. A matrix `[out, in]` of a layer takes `2 rows out in` operations,
+//! attention over the `slots` of a layer's cache `4 rows q slots` (scores and mixture, `q` being the rows of the query
+//! projection), and the embedding, as the projection to logits, `2 elements` for each row that there are logits of. A
+//! step of several tokens sees a ring beside its own tokens.
+
+use std::collections::HashMap;
+
+use lapidary_hlo::{Module, Opcode, Shape};
+
+/// Dimensions of parameters by name.
+type Dimensions<'m> = HashMap<&'m str, &'m [u64]>;
+
+/// Operations of one run on one device; `None` if the parameters are not those of this package's programs.
+pub(super) fn matrix_flops(module: &Module) -> Option<u64> {
+    let dimensions = dimensions(module);
+    let &[batch, step] = *dimensions.get("tokens")? else { return None };
+    let rows = batch.saturating_mul(step);
+    let embedding = *dimensions.get("model.embed_tokens.weight")?;
+    let logits = logits_rows(module, *embedding.first()?).unwrap_or(rows);
+    let mut flops = product(&[2, logits, product(embedding)]);
+    let caches = || dimensions.iter().filter(|(name, _)| name.starts_with("cache."));
+    let most_slots = caches().filter_map(|(_, cache)| cache.get(2)).max().copied()?;
+    for (name, shape) in &dimensions {
+        let Some((layer, weight)) = layer_weight(name) else { continue };
+        if let &[out, within] = *shape {
+            flops = flops.saturating_add(product(&[2, rows, out, within]));
+        }
+        if weight == "self_attn.q_proj.weight" {
+            let cache = dimensions.get(format!("cache.{layer}.keys").as_str())?;
+            let slots = match *cache.get(2)? {
+                slots if slots < most_slots && step > 1 => slots.saturating_add(step),
+                slots => slots,
+            };
+            flops = flops.saturating_add(product(&[4, rows, *shape.first()?, slots]));
+        }
+    }
+    Some(flops)
+}
+
+fn dimensions(module: &Module) -> Dimensions<'_> {
+    let parameters = module.entry().instructions().map(|(_, instruction)| instruction);
+    let parameters = parameters.filter(|instruction| instruction.opcode == Opcode::Parameter);
+    let named = parameters.filter_map(|parameter| {
+        let name = parameter.attributes.metadata.op_name.as_str();
+        Some((name, parameter.shape.as_array()?.dimensions.as_slice()))
+    });
+    named.collect()
+}
+
+/// `7`, `mlp.up_proj.weight` of `model.layers.7.mlp.up_proj.weight`.
+fn layer_weight(name: &str) -> Option<(u64, &str)> {
+    let (layer, weight) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    Some((layer.parse().ok()?, weight))
+}
+
+/// Rows of the result that has one logit for each of the device's rows of the embedding; `None` if no result has, as
+/// those of scoring have not.
+fn logits_rows(module: &Module, vocabulary: u64) -> Option<u64> {
+    let shape = &module.entry().root().shape;
+    let mut results = match shape {
+        Shape::Tuple(parts) => parts.iter().collect::<Vec<_>>(),
+        Shape::Array(_) => vec![shape],
+    }
+    .into_iter()
+    .filter_map(Shape::as_array);
+    let logits = results.find(|result| result.dimensions.last() == Some(&vocabulary))?;
+    logits.elements().checked_div(vocabulary)
+}
+
+fn product(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |product: u64, &factor| product.saturating_mul(factor))
+}
