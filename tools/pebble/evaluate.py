@@ -10,7 +10,7 @@ import pathlib
 import time
 
 import torch
-from transformers import AutoTokenizer, Gemma2ForCausalLM
+from transformers import AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
 
 BOS, STOP = 2, {1, 107}
 
@@ -59,11 +59,17 @@ def main():
     parser.add_argument("--context", type=int, default=1024)
     parser.add_argument("--stride", type=int, default=512)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--all-local", action="store_true", help="cut every layer's attention to the window")
     arguments = parser.parse_args()
+    config = Gemma2Config.from_pretrained(arguments.model)
+    if arguments.all_local:
+        config.layer_types = ["sliding_attention"] * config.num_hidden_layers
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     dtype = getattr(torch, arguments.dtype)
-    model = Gemma2ForCausalLM.from_pretrained(arguments.model, dtype=dtype, attn_implementation="eager").eval()
-    report = {"dtype": arguments.dtype}
+    model = Gemma2ForCausalLM.from_pretrained(
+        arguments.model, config=config, dtype=dtype, attn_implementation="eager"
+    ).eval()
+    report = {"dtype": arguments.dtype, "all_local": arguments.all_local}
     if arguments.text:
         texts = [json.loads(line)["text"] for line in arguments.text.read_text().splitlines()]
         report |= perplexity(model, tokenizer, texts, arguments.context, arguments.stride)
