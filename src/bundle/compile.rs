@@ -10,7 +10,7 @@ use lapidary_lower::Mesh;
 use lapidary_runtime::plugins::LocatedPlugin;
 
 use super::digest::size_and_sha256;
-use super::error::BundleError;
+use super::error::{BundleError, Reported};
 use super::job::{Compiled, DUMP, Devices, Job, Outcome, read, write};
 use super::manifest::{
     BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, PluginManifest,
@@ -202,7 +202,7 @@ fn run(
     };
     match status.success().then(|| read(&job.outcome)) {
         Some(Ok(Outcome::Compiled(compiled))) => Ok(*compiled),
-        Some(Ok(Outcome::Failed(reason))) => Err(BundleError::Refused { program, target, reason }),
+        Some(Ok(Outcome::Failed(reason))) => Err(refusal(program, target, reason)),
         Some(Err(source)) => Err(BundleError::File { path: job.outcome.clone(), source }),
         // Ctrl-C goes to both processes, and may come here first.
         None if status.code() == Some(INTERRUPTED) => Err(BundleError::Cancelled),
@@ -213,6 +213,17 @@ fn run(
             };
             Err(BundleError::Died { program, target, end: end(status), memory, last_words })
         }
+    }
+}
+
+/// What the plugins for GPUs say if a tool is missing. The rest of it is a list of all places that were looked at.
+const CUDA_TOOLS: [(&str, &str); 2] = [("libdevice not found", "libdevice"), ("Neither ptxas", "ptxas")];
+
+/// A refusal, with what to do where that is known.
+fn refusal(program: String, target: String, reason: Reported) -> BundleError {
+    match CUDA_TOOLS.iter().find(|(words, _)| reason.says(words)) {
+        Some((_, tool)) => BundleError::NoCudaTool { program, target, tool },
+        None => BundleError::Refused { program, target, reason },
     }
 }
 
@@ -265,4 +276,36 @@ fn manifest(
         },
         programs,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the words of jax-cuda13-pjrt 0.10.2.
+    #[test]
+    fn missing_tools_for_gpus_are_named() {
+        let refused = |message: &str| {
+            let reason = Reported::of(&std::io::Error::other(message.to_string()));
+            refusal("decode".to_string(), "cuda:h100".to_string(), reason).to_string()
+        };
+        let libdevice =
+            refused("PJRT_Compile failed with INTERNAL: libdevice not found at ./libdevice.10.bc");
+        assert!(libdevice.contains("does not find NVIDIA's libdevice;"), "{libdevice}");
+        let ptxas =
+            refused("UNAVAILABLE: No PTX compilation provider is available. Neither ptxas/nvlink nor");
+        assert!(ptxas.contains("does not find NVIDIA's ptxas; `pip install nvidia-cuda-nvcc"), "{ptxas}");
+        assert_eq!(refused("out of memory"), "decode does not compile for cuda:h100");
+    }
+
+    #[test]
+    fn nothing_but_a_bundle_is_replaced() {
+        let has_file = |path: &str| (BUNDLE.has_file)(Path::new(path));
+        assert!(has_file("manifest.json") && has_file("programs/decode/executable.bin"));
+        assert!(!has_file("programs/manifest.json") && !has_file("programs/decode/notes.txt"));
+        assert!(!has_file("other/decode/executable.bin") && !has_file("executable.bin"));
+        let has_folder = |path: &str| (BUNDLE.has_folder)(Path::new(path));
+        assert!(has_folder("programs") && has_folder("programs/decode"));
+        assert!(!has_folder("other") && !has_folder("programs/decode/more"));
+    }
 }

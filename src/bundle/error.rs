@@ -57,6 +57,20 @@ pub enum BundleError {
         #[source]
         reason: Reported,
     },
+    /// NVIDIA's tools, which finish what XLA makes for a GPU and are no part of its plugin, are not here.
+    #[error(
+        "{program} does not compile for {target}: XLA does not find NVIDIA's {tool}; `pip install nvidia-cuda-nvcc \
+         nvidia-nvvm` has it, and XLA_FLAGS=--xla_gpu_cuda_data_dir=DIR says where: the whole path of nvidia/cu13 in \
+         the folder that pip installs to"
+    )]
+    NoCudaTool {
+        /// Name of the program.
+        program: String,
+        /// The target.
+        target: String,
+        /// What is missing.
+        tool: &'static str,
+    },
     /// The compiler's process ended without an answer.
     #[error("{program} did not compile for {target}: the compiler's process {end}{memory}{last_words}")]
     Died {
@@ -128,6 +142,11 @@ impl Reported {
     /// What an error and its causes say.
     pub(super) fn of(error: &dyn Error) -> Self {
         Self { message: error.to_string(), cause: error.source().map(|cause| Box::new(Self::of(cause))) }
+    }
+
+    /// Whether the error or one of its causes says this.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.message.contains(text) || self.cause.as_ref().is_some_and(|cause| cause.says(text))
     }
 }
 
