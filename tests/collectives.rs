@@ -4,20 +4,16 @@
 
 #[path = "support/absent_tpu.rs"]
 mod absent_tpu;
-#[path = "support/hlo.rs"]
-mod hlo;
 #[path = "support/plugin.rs"]
 mod plugin_file;
 
-use hlo::Collective;
 use lapidary::graph::DType;
 use lapidary::graph::verify::verify_program;
+use lapidary::hlo::{Collective, CollectiveKind, Module, Report, ReportOptions};
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, Target, lower, target};
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::program::{Phase, ProgramShape, build};
-use lapidary::runtime::{
-    Attributes, Client, ClientOptions, CompileOptions, Executable, OptimizedProgram, Plugin, Program,
-};
+use lapidary::runtime::{Attributes, Client, ClientOptions, CompileOptions, Executable, Plugin, Program};
 
 const LAYERS: usize = 2;
 const CAPACITY: usize = 64;
@@ -72,31 +68,43 @@ impl Cpu {
         let ids = self.0.devices().iter().take(mesh.num_devices()).map(|device| device.id()).collect();
         let options = CompileOptions::new().device_assignment(vec![ids]);
         let executable = self.0.compile(&Program::stablehlo(&text), &options).unwrap();
-        hlo::collectives(&optimized(&executable))
+        collectives(&executable)
     }
 }
 
-fn optimized(executable: &Executable) -> OptimizedProgram {
-    executable.optimized_program().unwrap()
+fn collectives(executable: &Executable) -> Vec<Collective> {
+    let program = executable.optimized_program().unwrap();
+    let module = Module::from_bytes(&program.code).unwrap();
+    Report::of(&module, &ReportOptions::default()).collectives
+}
+
+/// The model path that a collective came from.
+fn path(collective: &Collective) -> &str {
+    collective.path.as_deref().unwrap_or_default()
+}
+
+fn listed(collectives: &[Collective]) -> String {
+    let line =
+        |c: &Collective| format!("{} of {} bytes over {:?} at {}", c.kind, c.bytes, c.group_size, path(c));
+    collectives.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// One all-reduce for the embedding, one for each layer's attention and feed-forward, and nothing else: no
 /// weight, no cache and no logits move.
 #[track_caller]
-fn assert_tensor_parallel(collectives: &[Collective], group_size: usize, context: &str) {
+fn assert_tensor_parallel(collectives: &[Collective], group_size: u64, context: &str) {
     let mut expected = vec!["embed_tokens".to_string()];
     for layer in 0..LAYERS {
         expected.push(format!("layers.{layer}.self_attn.o_proj"));
         expected.push(format!("layers.{layer}.mlp.down_proj"));
     }
-    let listed: Vec<String> = collectives.iter().map(Collective::to_string).collect();
-    let listed = listed.join("\n");
+    let listed = listed(collectives);
     assert_eq!(collectives.len(), expected.len(), "{context}:\n{listed}");
     for scope in expected {
-        let found: Vec<&Collective> = collectives.iter().filter(|c| c.op_name.contains(&scope)).collect();
+        let found: Vec<&Collective> = collectives.iter().filter(|c| path(c) == scope).collect();
         let [all_reduce] = found[..] else { panic!("{context}: {scope} in\n{listed}") };
-        assert_eq!(all_reduce.kind, "all-reduce", "{context}:\n{listed}");
-        assert_eq!(all_reduce.group_size, group_size, "{context}:\n{listed}");
+        assert_eq!(all_reduce.kind, CollectiveKind::AllReduce, "{context}:\n{listed}");
+        assert_eq!(all_reduce.group_size, Some(group_size), "{context}:\n{listed}");
     }
 }
 
@@ -125,50 +133,50 @@ fn sizes_that_do_not_divide_take_no_more() {
     // padded.
     let collectives = cpu.collectives(&tiny(4), &decode(4), "model=3", &rules);
     let (attention, rest): (Vec<_>, Vec<_>) =
-        collectives.into_iter().partition(|c| c.op_name.contains("self_attn"));
+        collectives.into_iter().partition(|c| path(c).contains("self_attn"));
     assert!(attention.is_empty(), "{attention:?}");
     assert_eq!(rest.len(), 1 + LAYERS, "{rest:?}");
     // Five rows on two data groups are padded to six; the slots they go to, once for all layers, are all
     // that moves along `data`.
     let collectives = cpu.collectives(&tiny(4), &decode(5), "data=2", &rules);
     let [slots] = &collectives[..] else { panic!("{collectives:?}") };
-    assert_eq!((slots.kind.as_str(), slots.bytes), ("all-gather", 6 * size_of::<i32>()), "{slots}");
+    assert_eq!(
+        (slots.kind, slots.bytes),
+        (CollectiveKind::AllGather, 6 * size_of::<i32>() as u64),
+        "{slots:?}"
+    );
 }
 
 /// The only KV head of a multi-query model cannot be split, but its cache can, by slots or by rows: then what
 /// moves is queries, sums and outputs of one step, and neither the cache nor a weight.
 #[test]
 fn a_multi_query_cache_may_be_split_by_slots_or_rows() {
+    use CollectiveKind::{AllGather, AllReduce, AllToAll};
     let Some(cpu) = Cpu::new() else { return };
     let config = tiny(1);
-    let layer = |collectives: &[Collective]| -> Vec<(String, usize)> {
-        let attention = collectives.iter().filter(|c| c.op_name.contains("layers.0.self_attn"));
-        attention.map(|c| (c.kind.clone(), c.bytes)).collect()
+    let layer = |collectives: &[Collective]| -> Vec<(CollectiveKind, u64)> {
+        let attention = collectives.iter().filter(|c| path(c).starts_with("layers.0.self_attn"));
+        attention.map(|c| (c.kind, c.bytes)).collect()
     };
-    let kinds = |listed: &[(&str, usize)]| -> Vec<(String, usize)> {
-        listed.iter().map(|&(kind, bytes)| (kind.to_string(), bytes)).collect()
-    };
-    let f32 = size_of::<f32>();
+    let f32 = size_of::<f32>() as u64;
     let (per_head, output, hidden) = (4 * 8 * f32, 4 * 8 * 16 * f32, 4 * 64 * f32);
 
     // The softmax's maximum, its sum, and the weighted values.
     let by_slots = cpu.collectives(&config, &decode(4), "seq=4", &ShardingRules::transformer());
-    let softmax = [("all-reduce", per_head), ("all-reduce", per_head), ("all-reduce", output)];
-    assert_eq!(layer(&by_slots), kinds(&softmax));
+    let softmax = [(AllReduce, per_head), (AllReduce, per_head), (AllReduce, output)];
+    assert_eq!(layer(&by_slots), softmax);
 
     // Where the same axis splits the heads, queries are gathered first.
     let rules = ShardingRules::from_toml("[rules]\ncache = \"model\"").unwrap();
     let by_slots = cpu.collectives(&config, &decode(4), "model=4", &rules);
-    let mut expected = kinds(&[("all-gather", output)]);
-    expected.extend(kinds(&softmax));
-    expected.extend(kinds(&[("all-reduce", hidden)]));
+    let expected = [&[(AllGather, output)][..], &softmax, &[(AllReduce, hidden)]].concat();
     assert_eq!(layer(&by_slots), expected);
 
     // Queries go from heads to rows, and outputs from rows to heads.
     let rules = ShardingRules::from_toml("[rules]\ncache_batch = [\"data\", \"model\"]").unwrap();
     let by_rows = cpu.collectives(&config, &decode(8), "data=2,model=4", &rules);
-    let to_rows = ("all-to-all", output / 4);
-    assert_eq!(layer(&by_rows), kinds(&[to_rows, to_rows, ("all-reduce", hidden)]), "{by_rows:?}");
+    let to_rows = (AllToAll, output / 4);
+    assert_eq!(layer(&by_rows), [to_rows, to_rows, (AllReduce, hidden)], "{by_rows:?}");
 }
 
 #[test]
@@ -191,9 +199,8 @@ fn compile_for_absent_tpus() {
         let ids = ids[..mesh.num_devices()].to_vec();
         let options = CompileOptions::new().device_assignment(vec![ids]);
         let executable = topology.compile(&Program::stablehlo(&text), &options).unwrap();
-        let collectives = hlo::collectives(&optimized(&executable));
-        println!("{shape} on {mesh}:");
-        collectives.iter().for_each(|collective| println!("  {collective}"));
+        let collectives = collectives(&executable);
+        println!("{shape} on {mesh}:\n{}", listed(&collectives));
         collectives
     };
     assert_tensor_parallel(&compile(decode(4), "model=4"), 4, "decode");
