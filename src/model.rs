@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
+use lapidary_models::builtin;
 use lapidary_models::chat::{ChatError, ChatTemplate, Message};
 use lapidary_models::checkpoint::{Checkpoint, CheckpointError, LocateError, locate};
-use lapidary_models::synth::{BuiltinError, BuiltinModel};
 use lapidary_models::tokenizer::{Tokenizer, TokenizerError};
-
-/// Seed of the built-in model's weights: one whose noise is mostly printable.
-const BUILTIN_SEED: u64 = 3;
 
 /// A checkpoint with what turns text into its tokens.
 #[derive(Debug)]
@@ -34,31 +31,31 @@ pub enum ModelError {
     /// Chat template or messages.
     #[error(transparent)]
     Chat(#[from] ChatError),
-    /// The built-in model.
-    #[error("the built-in model is defective")]
-    Builtin(#[from] BuiltinError),
 }
 
 impl Model {
-    /// Opens a model directory, or a model that the Hugging Face cache on this machine holds, such as
-    /// `google/gemma-2-2b-it`.
+    /// Opens a model directory, a model that the Hugging Face cache on this machine holds, such as
+    /// `google/gemma-2-2b-it`, or the [built-in](Self::builtin) one by its name, unless a directory is called that.
     ///
     /// # Errors
     /// If there is no such model, or its config or weights are malformed.
     pub fn open(name: &str) -> Result<Self, ModelError> {
+        if name == builtin::NAME && !Path::new(name).is_dir() {
+            return Self::builtin();
+        }
         let checkpoint = Checkpoint::open(&locate(name)?)?;
         let tokenizer = Tokenizer::open(checkpoint.path(), checkpoint.config());
         Ok(Self { checkpoint, tokenizer, is_builtin: false })
     }
 
-    /// A small Gemma 2 with random weights, made up on the spot: it shows that everything works, and says
-    /// nothing of interest.
+    /// The model that is part of the program: [pebble](builtin).
     ///
     /// # Errors
     /// None in practice.
     pub fn builtin() -> Result<Self, ModelError> {
-        let BuiltinModel { checkpoint, tokenizer } = BuiltinModel::new(BUILTIN_SEED)?;
-        Ok(Self { checkpoint, tokenizer: Ok(tokenizer), is_builtin: true })
+        let checkpoint = builtin::checkpoint()?;
+        let tokenizer = builtin::tokenizer(checkpoint.config());
+        Ok(Self { checkpoint, tokenizer, is_builtin: true })
     }
 
     /// Config and weights.
@@ -71,7 +68,7 @@ impl Model {
         self.checkpoint.path()
     }
 
-    /// Whether this is the built-in model of random weights.
+    /// Whether this is the model that is part of the program.
     pub fn is_builtin(&self) -> bool {
         self.is_builtin
     }
@@ -94,7 +91,7 @@ impl Model {
     /// # Errors
     /// If the model has one that cannot be used.
     pub fn chat_template(&self) -> Result<ChatTemplate, ChatError> {
-        if self.is_builtin { ChatTemplate::gemma() } else { ChatTemplate::open(self.path()) }
+        if self.is_builtin { builtin::chat_template() } else { ChatTemplate::open(self.path()) }
     }
 
     /// Token ids of a conversation, up to where the model's answer begins; BOS exactly once.

@@ -11,6 +11,7 @@ use std::process::Command;
 use lapidary::engine::{Engine, Placement};
 use lapidary::graph::DType;
 use lapidary::lower::ShardingRules;
+use lapidary::model::Model;
 use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::dtype::StoredDtype;
@@ -154,4 +155,16 @@ fn load_within_bounds(config: &GemmaConfig, large: &str) {
         let share = weights / DEVICES;
         assert!((stats.bytes as usize) < share + MIB, "{large}: a device holds {} bytes", stats.bytes);
     }
+}
+
+#[test]
+fn the_builtin_model_is_used_where_it_lies_in_the_program() {
+    let Some(client) = support::cpu() else { return };
+    let model = Model::builtin().unwrap();
+    let placement = Placement::single(&client, &client.addressable_devices()[0]);
+    let engine =
+        Engine::load(&placement, model.checkpoint(), None, &mut |_| ControlFlow::Continue(())).unwrap();
+    let stats = engine.load_stats()[0];
+    assert_eq!(engine.dtype(), DType::BF16);
+    assert_eq!((stats.in_place_bytes, stats.bytes), (stats.bytes, model.checkpoint().byte_count()));
 }

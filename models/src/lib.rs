@@ -1,5 +1,6 @@
 //! Gemma 1 and 2: configs, checkpoints, tokenizer, chat, graph programs.
 
+pub mod builtin;
 pub mod chat;
 pub mod checkpoint;
 pub mod config;

@@ -11,8 +11,8 @@ use lapidary::lower::Mesh;
 /// Which model, and how its weights are held.
 #[derive(Args, Debug)]
 pub struct ModelArgs {
-    /// Model directory, or a model of the Hugging Face cache such as google/gemma-2-2b-it. Without it, a small
-    /// built-in model with random weights.
+    /// Model directory, or a model of the Hugging Face cache such as google/gemma-2-2b-it. Without it, pebble:
+    /// the small Gemma 2 that is built in.
     #[arg(long, short, value_name = "DIR|NAME", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
 

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use lapidary::engine::cache::Compilation;
 use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Timings};
 use lapidary::model::Model;
+use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
@@ -32,7 +33,7 @@ pub struct Session {
     told: Cell<usize>,
 }
 
-/// Opens the model that the arguments name, saying so if it is the built-in one.
+/// Opens the model that the arguments name, or else the built-in one, saying so.
 ///
 /// # Errors
 /// If there is no such model, or it is malformed.
@@ -40,11 +41,13 @@ pub fn open_model(args: &ModelArgs, ui: &Ui) -> Result<Model> {
     if let Some(name) = &args.model {
         return Ok(Model::open(name)?);
     }
-    ui.note(
-        "No --model given: using the built-in model, a tiny Gemma 2 with random weights. \
-         It shows that everything works; its text is noise.",
-    );
-    Ok(Model::builtin()?)
+    let model = Model::builtin()?;
+    ui.note(format_args!(
+        "model: {}, the built-in small Gemma 2 ({:.1}M parameters, trained on made-up stories)",
+        builtin::NAME,
+        model.checkpoint().config().parameter_count() as f64 / 1e6,
+    ));
+    Ok(model)
 }
 
 impl Session {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod builtin;
 mod cache;
 mod chat;
 #[path = "../support/command.rs"]
@@ -53,7 +54,7 @@ fn run_lapidary(arguments: &[&str]) -> Run {
     run(&mut lapidary(arguments))
 }
 
-/// A random model of the built-in one's shape in `directory`.
+/// A random model of the smallest shape in `directory`.
 fn tiny_model(directory: &Path, more: &[&str]) -> String {
     let out = directory.join("tiny").display().to_string();
     let mut arguments = vec!["synth", "--config", "tiny", "--out", &out];

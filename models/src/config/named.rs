@@ -3,7 +3,7 @@
 use super::{Architecture, ConfigError, GemmaConfig, alternating_layers};
 use crate::dtype::StoredDtype;
 
-/// One published (or built-in) model. What is common to all of them is in [`Row::config`].
+/// One published model, or the tiny one. What is common to all of them is in [`Row::config`].
 struct Row {
     name: &'static str,
     architecture: Architecture,
@@ -83,7 +83,7 @@ const ROWS: [Row; 8] = [
         query_pre_attn_scalar: 144.0,
         ..GEMMA2_2B
     },
-    // Small enough to make up in memory, with everything Gemma 2 has: grouped queries, a window that a
+    // For tests, with everything Gemma 2 has in the least space: grouped queries, a window that a
     // sentence outgrows, and a query scale that is not head_dim's.
     Row {
         name: GemmaConfig::TINY,
@@ -133,7 +133,7 @@ impl Row {
 }
 
 impl GemmaConfig {
-    /// Name of the tiny model that is used when no model is given.
+    /// Name of the smallest config, which no published model has.
     pub const TINY: &'static str = "tiny";
 
     /// The names that [`GemmaConfig::named`] knows.
@@ -161,7 +161,7 @@ impl GemmaConfig {
         Err(ConfigError::UnknownName { name: name.to_owned(), suggestion, known: Self::names() })
     }
 
-    /// The tiny Gemma 2 that is made up in memory when no model is given.
+    /// The smallest config: a Gemma 2 with everything that the large ones have, for random weights.
     pub fn tiny() -> Self {
         let [.., tiny] = &ROWS;
         tiny.config()

@@ -5,19 +5,15 @@ mod random;
 mod scale;
 mod shard;
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::{ConfigError, GemmaConfig};
 use crate::dtype::StoredDtype;
 use crate::files;
 use crate::progress::{Cancelled, Meter, OnProgress};
-use crate::tokenizer::{
-    Tokenizer, TokenizerError, synthetic_tokenizer_config_json, synthetic_tokenizer_json,
-};
+use crate::tokenizer::{synthetic_tokenizer_config_json, synthetic_tokenizer_json};
 use directory::OutputDirectory;
 use shard::Plan;
 
@@ -144,53 +140,16 @@ fn write_shard(plan: &Plan<'_>, shard: usize, path: &Path, meter: &mut Meter<'_>
 
 /// A random checkpoint of `config` as the content of one safetensors file, in the config's own element type; the
 /// same tensors that [`synth`] writes.
-///
-/// # Errors
-/// [`ConfigError`] when the config is out of range.
-pub fn synth_in_memory(config: &GemmaConfig, seed: u64) -> Result<Vec<u8>, ConfigError> {
+#[cfg(test)]
+pub(crate) fn synth_in_memory(config: &GemmaConfig, seed: u64) -> Result<Vec<u8>, ConfigError> {
     config.validate()?;
     let plan = Plan::new(config, config.checkpoint_dtype, seed, u64::MAX);
     let mut bytes = Vec::new();
-    let Ok(()) = plan.write::<Infallible>(0, &mut |piece| {
+    let Ok(()) = plan.write::<std::convert::Infallible>(0, &mut |piece| {
         bytes.extend_from_slice(piece);
         Ok(())
     });
     Ok(bytes)
-}
-
-/// The model that stands in when none is given: [`GemmaConfig::tiny`] with random weights.
-#[derive(Debug)]
-pub struct BuiltinModel {
-    /// Config and weights, in memory.
-    pub checkpoint: Checkpoint,
-    /// The tokenizer that goes with it.
-    pub tokenizer: Tokenizer,
-}
-
-/// Why the built-in model cannot be made; every case is a defect of this crate.
-#[derive(Debug, thiserror::Error)]
-pub enum BuiltinError {
-    /// Its config or weights.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// Its tokenizer.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-}
-
-impl BuiltinModel {
-    /// Makes up the model from `seed`.
-    ///
-    /// # Errors
-    /// [`BuiltinError`].
-    pub fn new(seed: u64) -> Result<Self, BuiltinError> {
-        let name = GemmaConfig::TINY;
-        let config = GemmaConfig::tiny();
-        let bytes = synth_in_memory(&config, seed).map_err(CheckpointError::from)?;
-        let tokenizer = synthetic_tokenizer_json(config.vocab_size).unwrap_or_default();
-        let tokenizer = Tokenizer::from_json(Path::new(name), tokenizer.as_bytes(), &config)?;
-        Ok(Self { checkpoint: Checkpoint::from_bytes(config, name, bytes)?, tokenizer })
-    }
 }
 
 #[cfg(test)]

@@ -66,8 +66,11 @@ impl Corpus {
         Ok(Self { source, documents })
     }
 
-    /// The documents of lines of JSON.
-    fn of_lines(source: String, text: &str, model: &Model, limit: Option<usize>) -> Result<Self> {
+    /// The documents of lines of JSON; `source` is what the file is called.
+    ///
+    /// # Errors
+    /// If a line is malformed, or its document is empty.
+    pub fn of_lines(source: String, text: &str, model: &Model, limit: Option<usize>) -> Result<Self> {
         let lines: Vec<Line<DocumentLine>> = jsonl::parse(&source, text, limit)?;
         // Parsed once, and only if there is a conversation: a model may be without one that is usable.
         let mut template = None;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use lapidary::eval::{Likelihood, Windowing, default_rows, likelihood};
 use lapidary::model::Model;
+use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
 use serde_json::{Value, json};
 
@@ -22,7 +23,7 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
     let config = model.checkpoint().config();
     let windowing = Windowing::new(config, args.context, args.stride)?;
     let rows = args.batch.map_or_else(|| default_rows(config), NonZeroUsize::get);
-    let corpus = corpus(args, &model)?;
+    let corpus = corpus(args, &model, ui)?;
     let session = Session::start(model, &args.model, &args.device, ui)?;
 
     let tokens: usize = corpus.documents.iter().map(|document| document.as_ref().len()).sum();
@@ -54,11 +55,15 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
     Ok(output::line(found.table())?)
 }
 
-fn corpus(args: &EvalArgs, model: &Model) -> Result<Corpus> {
+fn corpus(args: &EvalArgs, model: &Model, ui: &Ui) -> Result<Corpus> {
     let limit = args.limit.map(NonZeroUsize::get);
     match (&args.file, &args.token_ids) {
         (Some(path), _) => Corpus::open(path, model, limit),
         (None, Some(path)) => Corpus::of_token_ids(path, model, limit),
+        (None, None) if model.is_builtin() => {
+            ui.note(format_args!("text: documents that {} was not trained on", builtin::NAME));
+            Corpus::of_lines(format!("{}/heldout.jsonl", builtin::NAME), builtin::HELDOUT, model, limit)
+        }
         (None, None) => bail!(
             "nothing to evaluate on; give a .txt or .jsonl file (- is standard input), --token-ids FILE, or \
              --tasks FILE"

@@ -1,7 +1,5 @@
 //! Questions with right answers, in lines of JSON.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use lapidary::eval::normalized;
 use lapidary::model::Model;
@@ -33,16 +31,11 @@ struct QuestionLine {
     accept: Vec<String>,
 }
 
-/// The questions of a file, or the first `limit` of them.
+/// The questions in the text of a file called `name`, or the first `limit` of them.
 ///
 /// # Errors
-/// If the file cannot be read, or a question is malformed or cannot be asked.
-pub fn open(path: &Path, model: &Model, limit: Option<usize>) -> Result<Vec<Question>> {
-    of_lines(&input::name(path), &input::read_text(path)?, model, limit)
-}
-
-/// The questions in the text of a file called `name`.
-fn of_lines(name: &str, text: &str, model: &Model, limit: Option<usize>) -> Result<Vec<Question>> {
+/// If a question is malformed or cannot be asked.
+pub fn of_lines(name: &str, text: &str, model: &Model, limit: Option<usize>) -> Result<Vec<Question>> {
     let lines: Vec<Line<QuestionLine>> = jsonl::parse(name, text, limit)?;
     let (tokenizer, template) = (input::tokenizer(model)?, model.chat_template()?);
     let context = model.checkpoint().config().context;

@@ -1,5 +1,6 @@
 //! `lapidary eval --tasks`: how many questions are answered correctly.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZeroUsize;
@@ -8,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use lapidary::eval::{Tally, answers, default_rows, is_correct};
+use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -26,10 +28,15 @@ pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
     let rows = args.batch.map_or_else(|| default_rows(model.checkpoint().config()), NonZeroUsize::get);
     let limit = args.limit.map(NonZeroUsize::get);
-    let Some(path) = file else {
-        bail!("no questions to ask; give a .jsonl file of them: --tasks FILE.jsonl");
+    let (source, text) = match file {
+        Some(path) => (input::name(path), Cow::Owned(input::read_text(path)?)),
+        None if model.is_builtin() => {
+            ui.note(format_args!("questions: of facts that {} was not trained on", builtin::NAME));
+            (format!("{}/tasks.jsonl", builtin::NAME), Cow::Borrowed(builtin::TASKS))
+        }
+        None => bail!("no questions to ask; give a .jsonl file of them: --tasks FILE.jsonl"),
     };
-    let questions = questions::open(path, &model, limit)?;
+    let questions = questions::of_lines(&source, &text, &model, limit)?;
     let session = Session::start(model, &args.model, &args.device, ui)?;
 
     let bar = ui.count("answering", "questions", questions.len() as u64);
@@ -48,7 +55,7 @@ pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
         let settings = json!({
             "model": session.model.path().display().to_string(),
             "dtype": session.engine.dtype().to_string(),
-            "source": input::name(path),
+            "source": source,
             "max_new_tokens": args.max_new_tokens,
             "batch": rows,
             "limit": args.limit,
