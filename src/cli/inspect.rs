@@ -19,7 +19,7 @@ use super::ui::Ui;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   lapidary inspect bundle
-  lapidary inspect bundle/programs/decode --html decode.html
+  lapidary inspect bundle/programs/gemma2_decode_b16_t1_c4096_bf16 --html decode.html
   lapidary inspect step.hlo.txt --target tpu:v5p:2x2x1 --mesh model=4")]
 pub struct InspectArgs {
     /// A bundle that `compile` wrote, the folder of one of its programs, or a file of optimized HLO (text or proto).
