@@ -4,6 +4,7 @@
 //! joins them. [`engine`] runs a model, [`eval`] says how good it is, and [`bundle`] compiles it for devices that need
 //! not be here; `examples/` shows how.
 
+pub mod bench;
 pub mod bundle;
 mod device_position;
 pub mod engine;

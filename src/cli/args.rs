@@ -1,5 +1,6 @@
 //! Arguments that several commands share.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -150,6 +151,11 @@ pub struct SamplingArgs {
 pub fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| format!("give a whole number from 0 to {}", u64::MAX))
+}
+
+/// Parses a whole number that must not be zero.
+pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    NonZeroUsize::new(whole(text)?).ok_or_else(|| "give at least 1".to_owned())
 }
 
 /// Parses bytes, with a decimal (`5GB`) or binary (`5GiB`) unit or none.

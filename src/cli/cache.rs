@@ -80,12 +80,20 @@ pub fn store() -> Result<Option<ExecutableStore>> {
         Some(text) => args::size(&text.to_string_lossy())
             .map_err(|problem| anyhow!("{SIZE_VARIABLE} is `{}`: {problem}", text.display()))?,
     };
+    Ok(directory()?.map(|root| ExecutableStore::new(root, max_bytes)))
+}
+
+/// The directory of everything that can be made anew; `None` for a user without a home.
+///
+/// # Errors
+/// If there is no current directory that its path could begin at.
+pub fn directory() -> Result<Option<PathBuf>> {
     let root = variable(DIRECTORY_VARIABLE).map(PathBuf::from);
     let root = root.or_else(|| Some(dirs::cache_dir()?.join("lapidary")));
     let absolute = |root: PathBuf| {
         std::path::absolute(&root).with_context(|| format!("{} cannot be made absolute", root.display()))
     };
-    Ok(root.map(absolute).transpose()?.map(|root| ExecutableStore::new(root, max_bytes)))
+    root.map(absolute).transpose()
 }
 
 /// A variable's value; one that is set but empty counts as unset.

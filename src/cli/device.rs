@@ -18,6 +18,8 @@ use super::ui::Ui;
 pub struct Connection {
     /// The client.
     pub client: Client,
+    /// Version of the plugin's package, where it is known.
+    pub plugin_version: Option<String>,
     /// Seconds to find (and install), load and start the plugin.
     pub seconds: f64,
 }
@@ -67,7 +69,7 @@ pub fn connect(args: &DeviceArgs, cpu_devices: usize, ui: &Ui) -> Result<Connect
     let plugin = Plugin::load(&located.path)?;
     let client = Client::create(&plugin, &options)
         .with_context(|| format!("the plugin {} does not start", located.path.display()))?;
-    Ok(Connection { client, seconds: started.elapsed().as_secs_f64() })
+    Ok(Connection { client, plugin_version: located.version, seconds: started.elapsed().as_secs_f64() })
 }
 
 /// Whether the arguments lead to the TPU plugin: by the device, or by the name of a plugin given for another

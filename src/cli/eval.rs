@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use super::args::{DeviceArgs, ModelArgs, whole};
+use super::args::{DeviceArgs, ModelArgs, at_least_one, whole};
 use super::ui::Ui;
 
 mod documents;
@@ -91,8 +91,4 @@ pub fn run(args: EvalArgs, ui: &Ui) -> Result<()> {
         Some(file) => tasks::run(&args, file.as_deref(), ui),
         None => perplexity::run(&args, ui),
     }
-}
-
-fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
-    NonZeroUsize::new(whole(text)?).ok_or_else(|| "give at least 1".to_owned())
 }

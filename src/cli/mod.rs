@@ -1,6 +1,7 @@
 //! The command line: arguments, messages and exit codes around the library.
 
 mod args;
+mod bench;
 mod cache;
 mod chat;
 mod compile;
@@ -61,6 +62,8 @@ enum Command {
     Score(score::ScoreArgs),
     /// Measure a model: perplexity of a text, or questions answered correctly.
     Eval(eval::EvalArgs),
+    /// Measure how fast a model runs, beside what the device can do.
+    Bench(bench::BenchArgs),
     /// Show the token ids that a model would be fed.
     Tokenize(tokenize::TokenizeArgs),
     /// Say what a model takes on devices that need not be here, and whether it fits.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => chat::run(args, &ui),
         Command::Score(args) => score::run(args, &ui),
         Command::Eval(args) => eval::run(args, &ui),
+        Command::Bench(args) => bench::run(args, &ui),
         Command::Tokenize(args) => tokenize::run(args, &ui),
         Command::Plan(args) => return plan::run(args).unwrap_or_else(|error| exit::report(&error)),
         Command::Export(args) => export::run(args, &ui),

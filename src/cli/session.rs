@@ -24,6 +24,8 @@ pub struct Session {
     pub model: Model,
     /// Its weights on the device.
     pub engine: Engine,
+    /// Version of the plugin's package, where it is known.
+    pub plugin_version: Option<String>,
     /// Seconds to find, load and start the plugin.
     pub plugin_s: f64,
     /// Seconds to load the weights.
@@ -54,8 +56,8 @@ impl Session {
     /// Loads an opened model onto the devices that the arguments ask for.
     ///
     /// # Errors
-    /// If mesh and devices do not fit, the environment asks for a cache that cannot be, a device cannot be reached, or the weights cannot be loaded; with
-    /// `--check`, if a weight is not a finite number.
+    /// If mesh and devices do not fit, the environment asks for a cache that cannot be, a device cannot be reached, or
+    /// the weights cannot be loaded; with `--check`, if a weight is not a finite number.
     pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
         let plan = MeshPlan::read(&device_args.mesh)?;
         let cache = CacheChoice::of(&device_args.cache)?;
@@ -77,9 +79,9 @@ impl Session {
         let load_s = started.elapsed().as_secs_f64();
         let engine = engine?.with_cache(cache.open(&connection.client));
         mesh::tell_sharding(&engine, &device_args.mesh, ui)?;
-        let plugin_s = connection.seconds;
+        let (plugin_version, plugin_s) = (connection.plugin_version, connection.seconds);
         let verbose = device_args.cache.verbose;
-        Ok(Self { model, engine, plugin_s, load_s, verbose, told: Cell::new(0) })
+        Ok(Self { model, engine, plugin_version, plugin_s, load_s, verbose, told: Cell::new(0) })
     }
 
     /// With `--verbose`, tells of each program that became an executable since this was called last.

@@ -1,5 +1,8 @@
 //! A batch: sequences that share steps, each in a row of the KV cache with a position of its own.
 
+mod prepare;
+mod rewind;
+
 use std::collections::HashMap;
 
 use lapidary_models::program::{Output, ParamRole, Phase, ProgramShape, ResultRole};

@@ -150,12 +150,8 @@ impl Engine {
         let capacity = self.capacity(positions(prompts, max_new_tokens));
         let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
         let mut shapes = vec![shape(Phase::Decode, 1)];
-        let mut remaining = longest(prompts);
-        while remaining > 0 {
-            let bucket = Engine::bucket(remaining, capacity);
-            shapes.push(shape(Phase::Prefill, bucket));
-            remaining = remaining.saturating_sub(bucket);
-        }
+        let buckets = Engine::buckets(longest(prompts), capacity);
+        shapes.extend(buckets.map(|bucket| shape(Phase::Prefill, bucket)));
         self.prepare(&shapes)
     }
 

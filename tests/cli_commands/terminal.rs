@@ -1,4 +1,4 @@
-//! A chat on a terminal: the parts that only a person at a keyboard sees.
+//! Commands on a terminal: the parts that only a person at a keyboard sees.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use super::{has_cpu_plugin, lapidary, run_lapidary, tiny_model};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const CTRL_C: &str = "\x03";
+pub(super) const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 
 /// A program on a terminal of its own.
-struct Terminal {
+pub(super) struct Terminal {
     child: Child,
     keyboard: File,
     screen: Receiver<Vec<u8>>,
@@ -26,7 +26,8 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn chat(arguments: &[&str], home: &std::path::Path) -> Self {
+    /// Runs a command on the CPU.
+    pub(super) fn run(command: &str, arguments: &[&str], home: &std::path::Path) -> Self {
         let (mut ours, mut theirs) = (0, 0);
         // SAFETY: both descriptors are written before the call returns; the other pointers may be null.
         let opened = unsafe { libc::openpty(&mut ours, &mut theirs, null_mut(), null_mut(), null_mut()) };
@@ -36,7 +37,7 @@ impl Terminal {
         // The child must not hold its own keyboard, or it would outlive us.
         // SAFETY: sets a flag of an open descriptor.
         assert_eq!(unsafe { libc::fcntl(keyboard.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) }, 0);
-        let mut command = lapidary(&["chat", "--device", "cpu"]);
+        let mut command = lapidary(&[command, "--device", "cpu"]);
         command.args(arguments).env("LAPIDARY_PLUGIN_CPU", cpu_plugin()).env("LAPIDARY_HOME", home);
         command.env("TERM", "xterm");
         command.stdin(theirs.try_clone().unwrap()).stdout(theirs.try_clone().unwrap()).stderr(theirs);
@@ -66,12 +67,12 @@ impl Terminal {
         Self { child, keyboard, screen, shown: String::new() }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits until a text is shown, and returns what came before it.
-    fn wait_for(&mut self, text: &str) -> String {
+    pub(super) fn wait_for(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = self.shown.find(text) {
@@ -87,7 +88,7 @@ impl Terminal {
         }
     }
 
-    fn wait_for_end(mut self) -> Option<i32> {
+    pub(super) fn wait_for_end(mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -95,13 +96,13 @@ impl Terminal {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        panic!("the chat does not end");
+        panic!("the command does not end");
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A chat whose test has failed; one that has ended cannot be killed, which is as well.
+        // A command whose test has failed; one that has ended cannot be killed, which is as well.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -125,7 +126,7 @@ fn keys_edit_stop_and_end() {
     let piece = answer.stdout.trim().to_owned();
     assert!(!piece.is_empty());
     let home = directory.path().join("home");
-    let mut chat = Terminal::chat(&["--model", &model, "-n", "15000"], &home);
+    let mut chat = Terminal::run("chat", &["--model", &model, "-n", "15000"], &home);
     chat.wait_for("Ctrl-D ends");
     chat.wait_for("> ");
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bench;
 mod checkpoint;
 #[path = "../support/command.rs"]
 mod command;

@@ -1,0 +1,39 @@
+//! What compiling took.
+
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::engine::cache::CacheOutcome;
+
+/// Programs that became executables, and how long that took.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Compiling {
+    /// Wall time, of which programs that are compiled at the same time take theirs once.
+    pub seconds: f64,
+    /// Programs.
+    pub programs: usize,
+    /// How many of them the cache of executables had.
+    pub from_cache: usize,
+}
+
+impl Compiling {
+    /// All that `engine` has compiled so far.
+    pub fn so_far(engine: &Engine) -> Self {
+        let compilations = engine.compilations();
+        let hits = compilations.iter().filter(|each| matches!(each.cache, CacheOutcome::Hit { .. }));
+        Self {
+            seconds: engine.compile_time().as_secs_f64(),
+            from_cache: hits.count(),
+            programs: compilations.len(),
+        }
+    }
+
+    /// What came after `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            seconds: (self.seconds - earlier.seconds).max(0.0),
+            programs: self.programs.saturating_sub(earlier.programs),
+            from_cache: self.from_cache.saturating_sub(earlier.from_cache),
+        }
+    }
+}

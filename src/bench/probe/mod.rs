@@ -1,0 +1,124 @@
+//! What the devices can do, measured: how fast they read memory, and how fast they multiply matrices.
+
+mod cache;
+mod host_read;
+mod matrix;
+mod program;
+
+use std::thread;
+
+use lapidary_graph::DType;
+use serde::Serialize;
+
+use super::memory::available_memory;
+use super::{BenchError, Statistics};
+use crate::engine::Placement;
+use program::ProbeProgram;
+
+/// Times that each limit is measured by one [`Probes::run`]. What counts is the best.
+const REPETITIONS: usize = 5;
+
+/// Least bytes of the buffer that is read, so that pages and threads are nothing beside it.
+const MIN_READ_BYTES: usize = 1 << 30;
+
+/// The buffer that is read has at least this many times the bytes of the largest cache.
+const TIMES_LARGEST_CACHE: usize = 8;
+
+/// Measured limits of the devices of a placement, all of them together.
+#[derive(Debug)]
+pub struct Probes {
+    threads: usize,
+    read_bandwidth: Vec<f64>,
+    matrix_peak: Vec<f64>,
+}
+
+/// A limit, measured several times.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Peak {
+    /// The most that was reached: what others are compared with.
+    pub best: f64,
+    /// The mean; far below the best, something else was using the machine.
+    pub mean: f64,
+    /// How many times.
+    pub repetitions: usize,
+}
+
+/// What the devices can do.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Peaks {
+    /// Bytes a second read from memory.
+    pub read_bandwidth: Peak,
+    /// Operations a second of a large matrix product, in the element type of the model.
+    pub matrix_peak: Peak,
+}
+
+impl Probes {
+    /// No measurements yet.
+    pub fn new() -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        Self { threads, read_bandwidth: Vec::new(), matrix_peak: Vec::new() }
+    }
+
+    /// Threads that read the memory of a CPU: as many as this process may use processors.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Measures both limits a few times more. What it allocates is free again on return.
+    ///
+    /// # Errors
+    /// If there is no room for what is read, or the plugin fails on the programs.
+    pub fn run(&mut self, placement: &Placement, dtype: DType) -> Result<(), BenchError> {
+        if placement.client().platform_name() == "cpu" {
+            // Virtual devices share the memory and the cores.
+            self.read_bandwidth.extend(host_read::bandwidths(read_bytes(), self.threads, REPETITIONS)?);
+            let matrix = matrix::on_cpu(placement, dtype)?;
+            self.matrix_peak.extend(rates(&matrix, 1)?);
+        } else {
+            let devices = placement.devices().len();
+            let reading = program::read(placement, MIN_READ_BYTES)?;
+            self.read_bandwidth.extend(rates(&reading, devices)?);
+            drop(reading);
+            let matrix = matrix::on_accelerator(placement, dtype)?;
+            self.matrix_peak.extend(rates(&matrix, devices)?);
+        }
+        Ok(())
+    }
+
+    /// The limits; `None` before the first run.
+    pub fn peaks(&self) -> Option<Peaks> {
+        Some(Peaks {
+            read_bandwidth: Peak::of(&self.read_bandwidth)?,
+            matrix_peak: Peak::of(&self.matrix_peak)?,
+        })
+    }
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Peak {
+    /// The peak of `samples`; `None` if there are none.
+    pub fn of(samples: &[f64]) -> Option<Self> {
+        let Statistics { mean, .. } = Statistics::of(samples)?;
+        let best = samples.iter().copied().fold(f64::MIN, f64::max);
+        Some(Self { best, mean, repetitions: samples.len() })
+    }
+}
+
+/// What `devices` devices do a second, if each does as the one that runs the program, which is run once before it is
+/// timed.
+fn rates(program: &ProbeProgram, devices: usize) -> Result<Vec<f64>, BenchError> {
+    program.run()?;
+    (0..REPETITIONS).map(|_| Ok(program.work() * devices as f64 / program.run()?.max(1e-9))).collect()
+}
+
+/// Bytes to read: far more than the caches hold, but no more than a quarter of the memory there is.
+fn read_bytes() -> usize {
+    let wanted = cache::largest().saturating_mul(TIMES_LARGEST_CACHE).max(MIN_READ_BYTES);
+    let available = available_memory().and_then(|bytes| usize::try_from(bytes / 4).ok());
+    available.map_or(wanted, |available| wanted.min(available))
+}
