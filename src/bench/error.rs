@@ -27,7 +27,7 @@ pub enum BenchError {
         program: &'static str,
         /// Cause.
         #[source]
-        source: ProbeProgramError,
+        source: Box<ProbeProgramError>,
     },
     /// The plugin does not compile or run a program that finds a device's limits.
     #[error("the program `{program}`, which measures the device, failed")]
@@ -45,11 +45,11 @@ pub enum BenchError {
 pub enum ProbeProgramError {
     /// An operation does not fit its operands.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(Box<BuildError>),
     /// The module breaks rules of the IR.
     #[error("it breaks rules of the IR:\n{0}")]
     Invalid(Box<Violations>),
     /// The module has no StableHLO.
     #[error(transparent)]
-    Lower(#[from] LowerError),
+    Lower(Box<LowerError>),
 }

@@ -131,18 +131,18 @@ impl BenchArgs {
 
 /// What is to be measured, before gigabytes are written for it.
 enum Subject {
-    Existing(Model),
-    Random { name: String, config: GemmaConfig },
+    Existing(Box<Model>),
+    Random { name: String, config: Box<GemmaConfig> },
 }
 
 impl Subject {
     fn of(args: &BenchArgs, ui: &Ui) -> Result<Self> {
         let Some(name) = &args.synth else {
-            return Ok(Self::Existing(session::open_model(&args.model, ui)?));
+            return Ok(Self::Existing(Box::new(session::open_model(&args.model, ui)?)));
         };
         let config = GemmaConfig::named(name)?;
         let layers = args.layers.unwrap_or(config.num_layers);
-        Ok(Self::Random { name: name.clone(), config: config.with_layers(layers)? })
+        Ok(Self::Random { name: name.clone(), config: Box::new(config.with_layers(layers)?) })
     }
 
     fn config(&self) -> &GemmaConfig {
@@ -155,7 +155,7 @@ impl Subject {
     /// The model, and what to call it.
     fn open(self, args: &BenchArgs, ui: &Ui) -> Result<(String, Model)> {
         match self {
-            Self::Existing(model) => Ok((model.path().display().to_string(), model)),
+            Self::Existing(model) => Ok((model.path().display().to_string(), *model)),
             Self::Random { name, config } => {
                 let model = random_model::make(&config, args.model.dtype, ui)?;
                 Ok((format!("{name}, {} layers of random weights", config.num_layers), model))

@@ -9,7 +9,7 @@ use crate::bench::BenchError;
 /// What is looked for.
 const ABSENT: u8 = 0;
 /// What the buffer holds, in blocks: copying these is quick in a debug build as well.
-const BLOCK: [u8; 1 << 16] = [1; 1 << 16];
+static BLOCK: [u8; 1 << 16] = [1; 1 << 16];
 
 /// Reads a buffer of `bytes` bytes by `threads` threads at the same time, each its part, `repetitions` times, and
 /// returns the bytes a second of each.

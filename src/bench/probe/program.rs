@@ -36,7 +36,7 @@ impl ProbeProgram {
         let target =
             Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
         let text = program_text(name, operands, target, build)
-            .map_err(|source| BenchError::ProbeProgram { program: name, source })?;
+            .map_err(|source| BenchError::ProbeProgram { program: name, source: Box::new(source) })?;
 
         let failed = |source| BenchError::Probe { program: name, source: Box::new(source) };
         let device = placement.addressable_devices().next().ok_or_else(|| {
@@ -96,11 +96,12 @@ fn program_text(
     let mut b = FunctionBuilder::new(&mut module, "main");
     let params: Vec<ValueId> =
         operands.iter().enumerate().map(|(at, ty)| b.param(&format!("operand{at}"), ty.clone())).collect();
-    let result = build(&mut b, &params)?;
+    let result = build(&mut b, &params).map_err(|error| ProbeProgramError::Build(Box::new(error)))?;
     b.finish(&[result]);
     let module =
         verify_program(&module).map_err(|violations| ProbeProgramError::Invalid(Box::new(violations)))?;
-    Ok(lower(module, &LowerOptions { target, mesh: None, rules: &ShardingRules::none() })?)
+    lower(module, &LowerOptions { target, mesh: None, rules: &ShardingRules::none() })
+        .map_err(|error| ProbeProgramError::Lower(Box::new(error)))
 }
 
 /// An array of ones as devices take it.
