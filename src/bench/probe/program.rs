@@ -76,14 +76,16 @@ impl ProbeProgram {
 /// A program that sums an array of `bytes` bytes, which has no other work to speak of than reading it.
 pub(super) fn read(placement: &Placement, bytes: usize) -> Result<ProbeProgram, BenchError> {
     let array = TensorType::new(DType::F32, [bytes / DType::F32.byte_width()]);
-    ProbeProgram::new(placement, "read_bandwidth", &[array], bytes as f64, |b, values| {
-        let zero = b.splat(0.0, &TensorType::scalar(DType::F32))?;
-        let add = b.combiner(BinaryKind::Add, DType::F32)?;
-        match values {
-            [array] => b.reduce(*array, zero, &[0], add),
-            _ => Ok(zero),
-        }
-    })
+    ProbeProgram::new(placement, "read_bandwidth", &[array], bytes as f64, sum)
+}
+
+fn sum(b: &mut FunctionBuilder<'_>, operands: &[ValueId]) -> Result<ValueId, BuildError> {
+    let zero = b.splat(0.0, &TensorType::scalar(DType::F32))?;
+    let add = b.combiner(BinaryKind::Add, DType::F32)?;
+    match operands {
+        [array] => b.reduce(*array, zero, &[0], add),
+        _ => Ok(zero),
+    }
 }
 
 fn program_text(
@@ -115,8 +117,17 @@ fn ones(ty: &TensorType) -> (ElementType, Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sum_is_a_program_on_every_target() {
+        for target in Target::ALL {
+            let text = program_text("read", &[TensorType::new(DType::F32, [1024])], target, sum).unwrap();
+            assert!(text.contains("stablehlo.reduce") && text.contains("tensor<1024xf32>"), "{text}");
+        }
+    }
 
     #[test]
     fn ones_are_as_long_as_their_type_says() {
