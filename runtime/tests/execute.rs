@@ -171,6 +171,35 @@ fn replicas_reduce_over_eight_devices() {
     }
 }
 
+/// Two clients of one process run the same partitioned program at a time, on devices of the same numbers.
+#[test]
+fn collectives_of_two_clients_do_not_mix() {
+    let Some(plugin) = common::cpu_plugin() else { return };
+    let products = |factor: f32| {
+        let options = ClientOptions::new().cpu_device_count(CPU_DEVICES as i64);
+        let client = Client::create(&plugin, &options).unwrap();
+        let ids = client.devices().iter().map(|device| device.id()).collect();
+        let options = CompileOptions::new().device_assignment(vec![ids]);
+        let executable = client.compile(&Program::stablehlo(SHARDED_DOT), &options).unwrap();
+        let shards: Vec<_> = (0..CPU_DEVICES)
+            .map(|device| {
+                let x = upload_to(&client, device, &[factor; 8], ElementType::F32, &[4, 2]);
+                (x, upload_to(&client, device, &[1.0f32; 8], ElementType::F32, &[2, 4]))
+            })
+            .collect();
+        for run in 0..500 {
+            let arguments = shards.iter().map(|(x, w)| vec![x.into(), w.into()]).collect();
+            for list in executable.execute(arguments).unwrap().wait().unwrap() {
+                assert_eq!(list[0].to_vec::<f32>().unwrap(), [16.0 * factor; 16], "run {run} of {factor}");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| products(1.0));
+        scope.spawn(|| products(1000.0));
+    });
+}
+
 #[test]
 fn shardy_partitions_a_program_over_eight_devices() {
     let client = require_cpu_client!();

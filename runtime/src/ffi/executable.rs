@@ -1,9 +1,10 @@
 //! Executables: what the compiler made, and running it.
 
 use std::any::Any;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::abi::{ExecuteOptions, PjrtBuffer, PjrtEvent, PjrtExecutable, PjrtLoadedExecutable, Program};
 use super::api::{Api, non_null};
@@ -21,6 +22,16 @@ use super::functions::{
 };
 use super::{copy_slice, copy_string, named_value};
 use crate::{Attributes, CompiledMemoryStats, Error, OptimizedProgram, Result, Shape};
+
+/// A number that no other execution of this process has, and not 0, which stands for none.
+///
+/// The CPU plugin's collectives find their partners by this number and the devices' numbers, across all clients of
+/// the process: two executions of the same number at a time exchange each other's data.
+fn next_launch_id() -> c_int {
+    static NEXT: AtomicI32 = AtomicI32::new(0);
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    count.rem_euclid(c_int::MAX) + 1
+}
 
 /// An owned `PJRT_Executable`: a compiled program, which need not be loaded anywhere.
 pub(crate) struct RawExecutable {
@@ -320,6 +331,7 @@ impl RawLoadedExecutable {
         let mut events = vec![null_mut::<PjrtEvent>(); num_devices];
 
         let mut options = ExecuteOptions::new();
+        options.launch_id = next_launch_id();
         options.non_donatable_input_indices = non_donatable.as_ptr();
         options.num_non_donatable_input_indices = non_donatable.len();
 
