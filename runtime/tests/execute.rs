@@ -6,7 +6,7 @@ mod common;
 
 use std::thread;
 
-use common::{CPU_DEVICES, compile, upload, upload_to};
+use common::{CPU_DEVICES, SHARDED_DOT, compile, upload, upload_to};
 use lapidary_runtime::{
     Argument, ArgumentsProblem, Client, ClientOptions, CompileOptions, CompilerFlag, ElementType, Error,
     ErrorCode, Program, Shape, Value,
@@ -39,19 +39,6 @@ const ALL_REDUCE: &str = "module @all_reduce {
         stablehlo.return %c : tensor<f32>
     }) : (tensor<2xf32>) -> tensor<2xf32>
     return %sum : tensor<2xf32>
-  }
-}";
-
-/// A sharded matrix product whose contracted dimension is split, so that it needs an all-reduce.
-const SHARDED_DOT: &str = "module @sharded_dot {
-  sdy.mesh @mesh = <[\"model\"=8]>
-  func.func @main(
-      %x: tensor<4x16xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}, {\"model\"}]>},
-      %w: tensor<16x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{\"model\"}, {}]>})
-      -> (tensor<4x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}, {}]>}) {
-    %y = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0]
-        : (tensor<4x16xf32>, tensor<16x4xf32>) -> tensor<4x4xf32>
-    return %y : tensor<4x4xf32>
   }
 }";
 

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{CPU_DEVICES, compile, upload};
+use common::{CPU_DEVICES, SHARDED_DOT, compile, upload};
 use lapidary_runtime::{
     Argument, Client, CompileOptions, CompilerFlag, ElementType, Error, LoadedExecutable, Program,
 };
@@ -15,19 +15,6 @@ const INCREMENT: &str = "module @increment {
     %one = stablehlo.constant dense<1.0> : tensor<1024xf32>
     %sum = stablehlo.add %x, %one : tensor<1024xf32>
     return %sum : tensor<1024xf32>
-  }
-}";
-
-/// A matrix product whose contracted dimension is split, so that it needs an all-reduce.
-const SHARDED_DOT: &str = "module @sharded_dot {
-  sdy.mesh @mesh = <[\"model\"=8]>
-  func.func @main(
-      %x: tensor<4x16xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}, {\"model\"}]>},
-      %w: tensor<16x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{\"model\"}, {}]>})
-      -> (tensor<4x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}, {}]>}) {
-    %y = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0]
-        : (tensor<4x16xf32>, tensor<16x4xf32>) -> tensor<4x4xf32>
-    return %y : tensor<4x4xf32>
   }
 }";
 

@@ -15,6 +15,19 @@ use lapidary_runtime::{
 /// Number of virtual devices of [`cpu_client`].
 pub(crate) const CPU_DEVICES: usize = 8;
 
+/// A sharded matrix product whose contracted dimension is split, so that it needs an all-reduce.
+pub(crate) const SHARDED_DOT: &str = "module @sharded_dot {
+  sdy.mesh @mesh = <[\"model\"=8]>
+  func.func @main(
+      %x: tensor<4x16xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}, {\"model\"}]>},
+      %w: tensor<16x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{\"model\"}, {}]>})
+      -> (tensor<4x4xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}, {}]>}) {
+    %y = stablehlo.dot_general %x, %w, contracting_dims = [1] x [0]
+        : (tensor<4x16xf32>, tensor<16x4xf32>) -> tensor<4x4xf32>
+    return %y : tensor<4x4xf32>
+  }
+}";
+
 /// Path of the plugin of `kind`. Without one: a visible skip, but a failure if `CI` is set, which has those of CPU and TPU.
 pub(crate) fn plugin_path(kind: PluginKind) -> Option<PathBuf> {
     match plugins::find(&Environment::from_process(), kind, None) {
