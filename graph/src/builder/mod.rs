@@ -1,5 +1,6 @@
 //! Building functions: every insertion infers its result types or fails with the model path.
 
+mod control;
 mod ops;
 
 use crate::infer::{self, InferError, Operands};

@@ -1,4 +1,18 @@
-//! Pieces of sampling and scoring: softmax, log-softmax, argmax, top-k.
+//! Sampling and scoring: softmax, argmax, top-k, and the choice of each row's next token.
+
+mod filters;
+mod gumbel;
+mod logprobs;
+mod penalty;
+mod per_row;
+mod threefry;
+mod threshold;
+
+pub use filters::{SamplingRows, sample};
+pub use gumbel::gumbel;
+pub use logprobs::{TopTokens, first_non_finite, log_sum_exp, token_logprob, top_logprobs};
+pub use penalty::{repetition_penalty, see_token, seen_tokens};
+pub use threefry::threefry_2x32;
 
 use crate::op::{BinaryKind, Comparison, GatherDims};
 use crate::{BuildError, DType, FunctionBuilder, Literal, Op, TensorType, ValueId};

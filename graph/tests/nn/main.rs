@@ -11,5 +11,8 @@ mod harness;
 mod linear_embed;
 mod norm;
 mod rope;
+mod sampler;
 mod sampling;
+#[path = "../support/sampling_reference.rs"]
+mod sampling_reference;
 mod softmax;
