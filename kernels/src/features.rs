@@ -1,0 +1,124 @@
+//! What the processor can do.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// Instructions that kernels have forms for, from the plainest to the most special. A processor that has one
+/// need not have those before it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Instructions {
+    /// What every processor of the architecture has, and what the compiler makes of plain loops.
+    Portable,
+    /// AVX2.
+    Avx2,
+    /// AVX-512 with dot products of bf16 pairs (`VDPBF16PS`).
+    Avx512Bf16,
+    /// AMX tiles of bf16 (`TDPBF16PS`).
+    AmxBf16,
+}
+
+impl Instructions {
+    /// All of them.
+    pub const ALL: &[Instructions] = &[Self::Portable, Self::Avx2, Self::Avx512Bf16, Self::AmxBf16];
+
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512Bf16 => "avx512_bf16",
+            Self::AmxBf16 => "amx_bf16",
+        }
+    }
+}
+
+/// Which [`Instructions`] may be used.
+///
+/// The only ways to make one are [`Features::detect`], which asks the processor, and
+/// [`Features::without`], which takes something away: so a kernel may rely on what it finds here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Features {
+    avx2: bool,
+    avx512_bf16: bool,
+    amx_bf16: bool,
+}
+
+impl Features {
+    /// What this processor has and the system lets this process use. Asks once.
+    pub fn detect() -> Self {
+        static DETECTED: OnceLock<Features> = OnceLock::new();
+        *DETECTED.get_or_init(ask_processor)
+    }
+
+    /// The same without some instructions, to compare forms of a kernel.
+    #[must_use]
+    pub fn without(mut self, instructions: Instructions) -> Self {
+        match instructions {
+            Instructions::Portable => {}
+            Instructions::Avx2 => self.avx2 = false,
+            Instructions::Avx512Bf16 => self.avx512_bf16 = false,
+            Instructions::AmxBf16 => self.amx_bf16 = false,
+        }
+        self
+    }
+
+    /// Whether these may be used.
+    pub fn has(self, instructions: Instructions) -> bool {
+        match instructions {
+            Instructions::Portable => true,
+            Instructions::Avx2 => self.avx2,
+            Instructions::Avx512Bf16 => self.avx512_bf16,
+            Instructions::AmxBf16 => self.amx_bf16,
+        }
+    }
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let special = Instructions::ALL.iter().filter(|i| **i != Instructions::Portable && self.has(**i));
+        let names: Vec<&str> = special.map(|i| i.name()).collect();
+        f.write_str(if names.is_empty() { Instructions::Portable.name() } else { "" })?;
+        f.write_str(&names.join(" "))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ask_processor() -> Features {
+    let avx512_bf16 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bf16");
+    Features {
+        avx2: is_x86_feature_detected!("avx2"),
+        avx512_bf16,
+        // The tiles' results are rounded and stored with AVX-512.
+        amx_bf16: avx512_bf16 && has_amx_bf16() && tiles_are_permitted(),
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn ask_processor() -> Features {
+    Features { avx2: false, avx512_bf16: false, amx_bf16: false }
+}
+
+/// CPUID leaf 7, subleaf 0: EDX bits 22 (AMX-BF16) and 24 (AMX-TILE).
+#[cfg(target_arch = "x86_64")]
+fn has_amx_bf16() -> bool {
+    let leaves = std::arch::x86_64::__cpuid(0).eax;
+    let amx = (1 << 22) | (1 << 24);
+    leaves >= 7 && std::arch::x86_64::__cpuid_count(7, 0).edx & amx == amx
+}
+
+/// Asks the system for the tiles' state, which it does not keep for processes that have not asked.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn tiles_are_permitted() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XFEATURE_XTILEDATA: libc::c_long = 18;
+    // SAFETY: takes two numbers and touches no memory of this process.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+}
+
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn tiles_are_permitted() -> bool {
+    false
+}

@@ -1,0 +1,12 @@
+//! CPU kernels: plain functions, slices in and slices out, that know nothing of graphs or plugins.
+//!
+//! Every kernel has a portable form, and faster ones that are chosen at run time by what the processor has
+//! ([`Features`]). All of them accumulate in f32. Work is split over the threads of a [`Pool`].
+
+mod features;
+mod linear;
+mod pool;
+
+pub use features::{Features, Instructions};
+pub use linear::{Element, LinearError, LinearShape, linear};
+pub use pool::Pool;

@@ -1,0 +1,172 @@
+//! The linear layer: `x · weightᵀ`.
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod element;
+mod plain;
+#[cfg(test)]
+mod tests;
+
+use half::bf16;
+
+pub use element::Element;
+
+use crate::{Features, Instructions, Pool};
+
+/// Sizes of a linear layer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinearShape {
+    /// Rows of `x`.
+    pub rows: usize,
+    /// Elements of a row of `x`, and of a row of the weight.
+    pub inputs: usize,
+    /// Rows of the weight, and elements of a row of the result.
+    pub outputs: usize,
+}
+
+/// Slices that are not of the sizes that the shape says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{operand} of a linear layer has {found} elements, not {rows} x {columns}")]
+pub struct LinearError {
+    operand: &'static str,
+    rows: usize,
+    columns: usize,
+    found: usize,
+}
+
+impl LinearShape {
+    fn check(&self, x: usize, weight: usize, out: usize) -> Result<(), LinearError> {
+        let Self { rows, inputs, outputs } = *self;
+        let sizes =
+            [("x", rows, inputs, x), ("weight", outputs, inputs, weight), ("result", rows, outputs, out)];
+        for (operand, rows, columns, found) in sizes {
+            if rows.checked_mul(columns) != Some(found) {
+                return Err(LinearError { operand, rows, columns, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows up to which a layer is bound by reading the weight: there, each row of the weight is read from one end to
+/// the other, as the processor's prefetcher likes it. Beyond, tiles reuse what they read.
+const FEW_ROWS: usize = 4;
+
+/// `out = x · weightᵀ`, accumulated in f32 and rounded once: `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `out`
+/// `[rows, outputs]`.
+///
+/// # Errors
+/// If a slice has another size than `shape` says.
+pub fn linear<O: Element>(
+    pool: &Pool,
+    features: Features,
+    shape: LinearShape,
+    x: &[bf16],
+    weight: &[bf16],
+    out: &mut [O],
+) -> Result<(), LinearError> {
+    shape.check(x.len(), weight.len(), out.len())?;
+    if shape.inputs == 0 {
+        out.fill(O::round(0.0));
+        return Ok(());
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        if features.has(Instructions::AmxBf16) && shape.rows > FEW_ROWS && amx::takes(shape) {
+            // SAFETY: the processor has AMX, and the slices are of the shape's sizes.
+            unsafe { amx::linear(pool, shape, x, weight, out) };
+            return Ok(());
+        }
+        if features.has(Instructions::Avx512Bf16) {
+            // SAFETY: the processor has AVX-512 with bf16.
+            by_blocks(pool, shape, x, weight, out, |block| unsafe { avx512::rows(block) });
+            return Ok(());
+        }
+        if features.has(Instructions::Avx2) {
+            // SAFETY: the processor has AVX2.
+            by_blocks(pool, shape, x, weight, out, |block| unsafe { plain::rows_avx2(block) });
+            return Ok(());
+        }
+    }
+    let _ = (features, Instructions::Portable);
+    by_blocks(pool, shape, x, weight, out, plain::rows);
+    Ok(())
+}
+
+/// Some outputs of a layer, for all rows.
+struct Block<'a, O> {
+    shape: LinearShape,
+    x: &'a [bf16],
+    /// The rows of the weight that belong to the outputs of this block.
+    weight: &'a [bf16],
+    out: Columns<'a, O>,
+}
+
+/// Some columns of a result whose other columns belong to other threads.
+struct Columns<'a, O> {
+    data: *mut O,
+    rows: usize,
+    stride: usize,
+    width: usize,
+    _out: std::marker::PhantomData<&'a mut [O]>,
+}
+
+impl<O: Element> Columns<'_, O> {
+    /// Rounds and stores an element.
+    ///
+    /// # Panics
+    /// If it is not one of these.
+    #[inline(always)]
+    fn set(&mut self, row: usize, column: usize, value: f32) {
+        assert!(row < self.rows && column < self.width, "[{row}, {column}] lies outside of a block");
+        // SAFETY: within the result, as just checked, and in columns that only this block has.
+        unsafe { self.data.add(row * self.stride + column).write(O::round(value)) };
+    }
+}
+
+/// The address of what several threads write to, each its own elements.
+struct Shared<T>(*mut T);
+
+// SAFETY: whoever writes through the address says why no one else writes there.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn pointer(&self) -> *mut T {
+        self.0
+    }
+}
+
+/// Bytes of weight in a block: long enough that starting one costs nothing, short enough that threads finish together.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Outputs that the kernels take at a time; blocks are multiples of it.
+const OUTPUTS_AT_A_TIME: usize = 4;
+
+fn by_blocks<O: Element>(
+    pool: &Pool,
+    shape: LinearShape,
+    x: &[bf16],
+    weight: &[bf16],
+    out: &mut [O],
+    kernel: impl Fn(Block<'_, O>) + Sync,
+) {
+    let LinearShape { rows, inputs, outputs } = shape;
+    let row_bytes = inputs * size_of::<bf16>();
+    let fair = outputs.div_ceil(pool.threads());
+    let width = (BLOCK_BYTES / row_bytes).clamp(1, fair).next_multiple_of(OUTPUTS_AT_A_TIME);
+    let shared = Shared(out.as_mut_ptr());
+    pool.run(outputs.div_ceil(width), &|part| {
+        let first = part * width;
+        let width = width.min(outputs - first);
+        // SAFETY: `first < outputs`, so that the pointer stays within the result's first row.
+        let data = unsafe { shared.pointer().add(first) };
+        let out = Columns { data, rows, stride: outputs, width, _out: std::marker::PhantomData };
+        let weight = weight.get(first * inputs..(first + width) * inputs).unwrap_or_default();
+        kernel(Block { shape: LinearShape { outputs: width, ..shape }, x, weight, out });
+    });
+}

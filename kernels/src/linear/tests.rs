@@ -1,0 +1,116 @@
+#![allow(clippy::unwrap_used)]
+
+use half::bf16;
+
+use super::{LinearShape, linear};
+use crate::{Features, Instructions, Pool};
+
+/// Numbers between -1 and 1 that look random: a multiplicative hash of the index.
+fn numbers(count: usize, seed: u64) -> Vec<bf16> {
+    let number = |i: u64| {
+        let hash = (i.wrapping_add(seed << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(31);
+        let hash = hash.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40;
+        bf16::from_f32(hash as f32 / (1 << 23) as f32 - 1.0)
+    };
+    (0..count as u64).map(number).collect()
+}
+
+/// Every form of the kernel that this processor has, from the plainest.
+fn forms() -> Vec<Features> {
+    let mut features = Features::detect();
+    let mut forms = vec![features];
+    for instructions in Instructions::ALL.iter().rev() {
+        features = features.without(*instructions);
+        forms.push(features);
+    }
+    forms.dedup();
+    forms
+}
+
+fn check(shape: LinearShape) {
+    let LinearShape { rows, inputs, outputs } = shape;
+    let x = numbers(rows * inputs, 1);
+    let weight = numbers(outputs * inputs, 2);
+    let pool = Pool::new(3);
+    let exact: Vec<(f64, f64)> =
+        (0..rows * outputs).map(|i| exact(shape, &x, &weight, i / outputs, i % outputs)).collect();
+    for features in forms() {
+        let mut out = vec![f32::NAN; rows * outputs];
+        linear(&pool, features, shape, &x, &weight, &mut out).unwrap();
+        let mut rounded = vec![bf16::NAN; rows * outputs];
+        linear(&pool, features, shape, &x, &weight, &mut rounded).unwrap();
+        for (i, ((found, rounded), (sum, size))) in out.iter().zip(rounded).zip(&exact).enumerate() {
+            let at = format!("{shape:?} {features} [{}, {}]", i / outputs, i % outputs);
+            // Each of `inputs` additions rounds by half a unit in the last place of a partial sum at most.
+            let bound = size * f64::from(f32::EPSILON) * (inputs as f64 / 16.0 + 8.0);
+            assert!((f64::from(*found) - sum).abs() <= bound, "{at}: {found} for {sum}");
+            assert_eq!(rounded, bf16::from_f32(*found), "{at}");
+        }
+    }
+}
+
+/// An element of the result, and the sum of its products' sizes.
+fn exact(shape: LinearShape, x: &[bf16], weight: &[bf16], row: usize, column: usize) -> (f64, f64) {
+    let inputs = shape.inputs;
+    let (x, weight) = (&x[row * inputs..][..inputs], &weight[column * inputs..][..inputs]);
+    let products = x.iter().zip(weight).map(|(x, weight)| x.to_f64() * weight.to_f64());
+    products.fold((0.0, 0.0), |(sum, size), product| (sum + product, size + product.abs()))
+}
+
+#[test]
+fn equals_the_sum_in_f64() {
+    for rows in [1, 2, 3, 4, 5, 8, 15, 16, 17, 33, 70] {
+        for (inputs, outputs) in
+            [(1, 1), (7, 3), (31, 5), (32, 32), (64, 33), (96, 63), (100, 70), (576, 131), (1056, 160)]
+        {
+            check(LinearShape { rows, inputs, outputs });
+        }
+    }
+}
+
+#[test]
+fn more_rows_than_are_worked_on_at_a_time() {
+    check(LinearShape { rows: 512 + 19, inputs: 64, outputs: 48 });
+}
+
+#[test]
+fn nothing_is_a_size_too() {
+    let pool = Pool::new(2);
+    let mut out = [1.0f32; 6];
+    let shape = LinearShape { rows: 2, inputs: 0, outputs: 3 };
+    linear(&pool, Features::detect(), shape, &[], &[], &mut out).unwrap();
+    assert_eq!(out, [0.0; 6]);
+    let shape = LinearShape { rows: 0, inputs: 3, outputs: 1 };
+    linear::<f32>(&pool, Features::detect(), shape, &[], &numbers(3, 0), &mut []).unwrap();
+}
+
+#[test]
+fn slices_of_other_sizes_are_refused() {
+    let shape = LinearShape { rows: 2, inputs: 4, outputs: 3 };
+    let found =
+        linear(Pool::global(), Features::detect(), shape, &numbers(8, 1), &numbers(11, 2), &mut [0.0f32; 6]);
+    assert_eq!(found.unwrap_err().to_string(), "weight of a linear layer has 11 elements, not 3 x 4");
+}
+
+#[test]
+fn infinities_and_nan_stay_in_their_own_results() {
+    let (rows, inputs, outputs) = (17, 96, 65);
+    let shape = LinearShape { rows, inputs, outputs };
+    let mut x = numbers(rows * inputs, 1);
+    let mut weight = numbers(outputs * inputs, 2);
+    x[3 * inputs + 95] = bf16::NAN;
+    weight[7 * inputs] = bf16::INFINITY;
+    for features in forms() {
+        let mut out = vec![0.0f32; rows * outputs];
+        linear(Pool::global(), features, shape, &x, &weight, &mut out).unwrap();
+        for (i, value) in out.iter().enumerate() {
+            let (row, column) = (i / outputs, i % outputs);
+            assert_eq!(value.is_nan(), row == 3, "{features} [{row}, {column}] = {value}");
+            assert_eq!(
+                value.is_infinite(),
+                row != 3 && column == 7,
+                "{features} [{row}, {column}] = {value}"
+            );
+        }
+    }
+}
