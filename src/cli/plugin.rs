@@ -1,16 +1,18 @@
 //! `lapidary plugin`.
 
+pub mod install;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use indicatif::BinaryBytes;
-use lapidary::runtime::plugins::{self, Candidate, Defect, Environment, PluginKind, Problem, Source};
+use lapidary::runtime::plugins::{self, Candidate, Defect, Environment, PluginKind, Problem, Source, Use};
 use serde::Serialize;
 use serde_json::json;
 
+use super::output;
 use super::ui::Ui;
-use super::{device, output};
 
 /// Arguments of `plugin`.
 #[derive(Args, Debug)]
@@ -28,15 +30,21 @@ pub struct PluginArgs {
 
 #[derive(Subcommand, Debug)]
 enum Action {
-    /// Fetch a plugin with pip, check it and store it in the data directory.
+    /// Fetch a plugin, and what it needs, with pip; check it and store it in the data directory.
     #[command(after_help = "Examples:
   lapidary plugin install cpu
   lapidary plugin install tpu --force
+  lapidary plugin install cuda --compile-only
 
+What is there already is not fetched again, so an installation that was ended goes on where it was.
 pip's own settings apply: PIP_INDEX_URL for a mirror, PIP_FIND_LINKS for a directory of wheels.")]
     Install {
         /// The devices it drives: cpu, tpu or cuda.
         kind: PluginKind,
+
+        /// Leave out the libraries that only running programs takes: for machines without the devices.
+        #[arg(long)]
+        compile_only: bool,
 
         /// Fetch it again even if a sound installation is there.
         #[arg(long)]
@@ -75,7 +83,10 @@ pip's own settings apply: PIP_INDEX_URL for a mirror, PIP_FIND_LINKS for a direc
 pub fn run(args: PluginArgs, ui: &Ui) -> Result<()> {
     let environment = Environment::from_process();
     match args.action {
-        Action::Install { kind, force } => install(&environment, kind, force, ui),
+        Action::Install { kind, compile_only, force } => {
+            let wanted = if compile_only { Use::Compile } else { Use::Run };
+            install::run(&environment, kind, wanted, force, ui)
+        }
         Action::List { json } => list(&environment, json, ui),
         Action::Path { kind } => {
             let located = plugins::find(&environment, kind, None)?;
@@ -83,19 +94,6 @@ pub fn run(args: PluginArgs, ui: &Ui) -> Result<()> {
         }
         Action::Remove { kind } => remove(&environment, kind, ui),
     }
-}
-
-fn install(environment: &Environment, kind: PluginKind, force: bool, ui: &Ui) -> Result<()> {
-    let before = plugins::installed(environment)?;
-    let installed = device::install(environment, kind, force, ui)?;
-    let what = if before.contains(&installed) && !force { "is installed already" } else { "installed" };
-    output::line(format_args!(
-        "{} {} {what}: {}",
-        installed.package,
-        installed.version,
-        installed.library.display()
-    ))?;
-    Ok(())
 }
 
 fn remove(environment: &Environment, kind: PluginKind, ui: &Ui) -> Result<()> {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::library::{self, Defect};
-use super::store::{Manifest, Store};
+use super::pins::distribution;
+use super::record::{CompanionRecord, Manifest};
+use super::store::Store;
 use super::{Environment, Error, Package, PluginKind, python};
 
 /// Where a path to a library came from.
@@ -280,10 +282,16 @@ fn version_beside(package: &Package, library: &Path) -> Option<String> {
         return None;
     }
     let root = library.ancestors().nth(Path::new(package.library).components().count())?;
-    if let Some(manifest) = Manifest::read(root) {
-        return Some(manifest.version);
+    Manifest::read(root).map(|manifest| manifest.version).or_else(|| version_below(root, package.name))
+}
+
+/// The version of a package below `site-packages` or in our store: of our record, or of the `.dist-info` that pip
+/// leaves.
+pub(super) fn version_below(root: &Path, name: &str) -> Option<String> {
+    if let Some(record) = CompanionRecord::read(root, name) {
+        return Some(record.version);
     }
-    let prefix = format!("{}-", package.distribution());
+    let prefix = format!("{}-", distribution(name));
     fs::read_dir(root).ok()?.flatten().find_map(|entry| {
         let name = entry.file_name();
         let version = name.to_str()?.strip_prefix(&prefix)?.strip_suffix(".dist-info")?;

@@ -6,31 +6,28 @@ use std::thread;
 
 use super::process::{POLL, Running};
 use super::python::Pip;
-use super::{Environment, Error, Package, Wheel};
+use super::{Environment, Error, Wheel};
 
 /// How many of pip's last lines an error shows.
 const SHOWN_LINES: usize = 12;
 
-/// Downloads the wheel into `directory` (which is empty) and returns its path. `advance` is called with
-/// the bytes so far while pip works, and stops it by returning an error.
+/// Downloads the wheel of a `name==version` into `directory` (which is empty) and returns its path. `advance` is
+/// called with the bytes so far while pip works, and stops it by returning an error.
 pub(super) fn download(
     environment: &Environment,
-    package: &Package,
+    pip: &Pip,
+    requirement: &str,
     wheel: &'static Wheel,
     directory: &Path,
     mut advance: impl FnMut(u64) -> Result<(), Error>,
 ) -> Result<PathBuf, Error> {
-    let pip = Pip::find(environment)?;
     let [requirements, temporary, destination] =
         ["requirements.txt", "temporary", "wheel"].map(|name| directory.join(name));
     for made in [&temporary, &destination] {
         fs::create_dir(made).map_err(|source| Error::io("create", made, source))?;
     }
-    fs::write(
-        &requirements,
-        format!("{}=={} --hash=sha256:{}\n", package.name, package.version, wheel.sha256),
-    )
-    .map_err(|source| Error::io("write", &requirements, source))?;
+    fs::write(&requirements, format!("{requirement} --hash=sha256:{}\n", wheel.sha256))
+        .map_err(|source| Error::io("write", &requirements, source))?;
 
     let mut command = pip.command(environment);
     command

@@ -21,6 +21,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+mod companions;
 mod discover;
 mod download;
 mod environment;
@@ -28,21 +29,24 @@ mod error;
 mod install;
 mod kind;
 mod library;
+mod piece;
 mod pins;
 mod platform;
 mod process;
 mod python;
+mod record;
 mod store;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 mod unpack;
 
+pub use companions::{CompanionState, companions_beside};
 pub use discover::{Candidate, LocatedPlugin, Problem, Source, discover, find};
 pub use environment::{Environment, HOME_VARIABLE};
 pub use error::Error;
-pub use install::{InstallOptions, Progress, install, installed, remove};
+pub use install::{Fetch, InstallOptions, Progress, Step, install, install_for, installed, remove, to_fetch};
 pub use kind::PluginKind;
 pub use library::Defect;
-pub use pins::{Package, Wheel};
+pub use pins::{Companion, Package, Use, Wheel};
 pub use platform::Platform;
 pub use store::InstalledPlugin;

@@ -4,6 +4,8 @@
 //! a version is never chosen at install time: each is pinned here by package version and wheel SHA-256.
 //! To move to another version, change the row, then run the runtime's tests against the new plugin.
 
+mod nvidia;
+
 use super::{Platform, PluginKind};
 
 /// A package that holds a PJRT plugin, at the version we install.
@@ -25,16 +27,50 @@ pub struct Package {
     pub pjrt_api: (u32, u32),
     /// The wheels, one for each platform that the package is published for.
     pub wheels: &'static [Wheel],
+    /// Packages of the hardware's vendor that the plugin looks for beside itself.
+    pub companions: &'static [Companion],
 }
 
-/// One file of a [`Package`].
+/// A package that a plugin needs beside itself, at the version we install.
+///
+/// Its files are unpacked at the paths that they have below `site-packages`, since that is where the plugin looks,
+/// from its own place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// The name on the Python package index.
+    pub name: &'static str,
+    /// The version.
+    pub version: &'static str,
+    /// What the plugin cannot do without it.
+    pub needed_to: Use,
+    /// One line for people: what it is needed for.
+    pub reason: &'static str,
+    /// The files that are needed, by their paths inside the wheel, which are the same for all platforms. What else
+    /// is in the wheel is not unpacked.
+    pub files: &'static [&'static str],
+    /// Licence texts inside the wheel.
+    pub notices: &'static [&'static str],
+    /// The wheels, one for each platform of the plugin.
+    pub wheels: &'static [Wheel],
+}
+
+/// What a plugin is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// To compile for its devices, which need not be here.
+    Compile,
+    /// To compile and to run programs.
+    Run,
+}
+
+/// One file of a [`Package`] or a [`Companion`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wheel {
     /// The machine it is for.
     pub platform: Platform,
     /// The file's name.
     pub file: &'static str,
-    /// The platform tag, as pip's `--platform` takes it.
+    /// A platform tag of the file's, as pip's `--platform` takes it.
     pub tag: &'static str,
     /// SHA-256 of the file in lower-case hexadecimal.
     pub sha256: &'static str,
@@ -67,6 +103,7 @@ const PACKAGES: [Package; 3] = [
                 bytes: 49_514_947,
             },
         ],
+        companions: &[],
     },
     Package {
         kind: PluginKind::Tpu,
@@ -84,13 +121,13 @@ const PACKAGES: [Package; 3] = [
             sha256: "f5e2e596eaea9357fbb5a6755a7a9007c6ab75bfde4a55191b03eff402971140",
             bytes: 137_064_406,
         }],
+        companions: &[],
     },
     Package {
         kind: PluginKind::Cuda,
         name: "jax-cuda13-pjrt",
         version: "0.10.2",
-        description: "XLA for NVIDIA GPUs. Only the plugin itself: the CUDA 13 libraries that it loads \
-                      (what `pip install jax[cuda13]` brings) are not installed by Lapidary yet.",
+        description: "XLA for NVIDIA GPUs. Needs NVIDIA's driver to run programs, and nothing to compile them.",
         library: "jax_plugins/xla_cuda13/xla_cuda_plugin.so",
         notices: &[],
         pjrt_api: (0, 112),
@@ -110,6 +147,7 @@ const PACKAGES: [Package; 3] = [
                 bytes: 119_860_632,
             },
         ],
+        companions: &nvidia::COMPANIONS,
     },
 ];
 
@@ -126,39 +164,80 @@ impl Package {
 
     /// The wheel for a platform, if the package is published for it.
     pub fn wheel(&self, platform: Platform) -> Option<&'static Wheel> {
-        self.wheels.iter().find(|wheel| wheel.platform == platform)
+        wheel_for(self.wheels, platform)
     }
 
-    /// The package's name as it begins its `.dist-info` directory: `-` becomes `_`.
-    pub(super) fn distribution(&self) -> String {
-        self.name.replace('-', "_")
+    /// The companions without which the plugin is of no use for this.
+    pub fn companions_for(&self, wanted: Use) -> impl Iterator<Item = &'static Companion> {
+        self.companions.iter().filter(move |companion| companion.needed_to <= wanted)
     }
+}
+
+impl Companion {
+    /// The wheel for a platform, if the package is published for it.
+    pub fn wheel(&self, platform: Platform) -> Option<&'static Wheel> {
+        wheel_for(self.wheels, platform)
+    }
+}
+
+fn wheel_for(wheels: &'static [Wheel], platform: Platform) -> Option<&'static Wheel> {
+    wheels.iter().find(|wheel| wheel.platform == platform)
+}
+
+/// A package's name as it begins its `.dist-info` directory: `-` becomes `_`.
+pub(super) fn distribution(name: &str) -> String {
+    name.replace('-', "_")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::{Component, Path};
 
     use super::*;
+
+    fn check_wheels(name: &str, version: &str, wheels: &'static [Wheel]) {
+        for wheel in wheels {
+            assert_eq!(wheel_for(wheels, wheel.platform), Some(wheel), "one wheel for {}", wheel.platform);
+            assert_eq!(wheel.sha256.len(), 64);
+            assert!(wheel.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+            assert!(wheel.file.starts_with(&format!("{}-{version}-", distribution(name))), "{wheel:?}");
+            let tags = wheel.file.strip_suffix(".whl").and_then(|stem| stem.rsplit('-').next());
+            assert!(tags.is_some_and(|tags| tags.split('.').any(|tag| tag == wheel.tag)), "{wheel:?}");
+        }
+    }
+
+    fn stays_inside(member: &str) -> bool {
+        Path::new(member).components().all(|part| matches!(part, Component::Normal(_)))
+    }
 
     #[test]
     fn every_row_is_consistent() {
         for kind in PluginKind::ALL {
             let package = Package::pinned(kind);
             assert_eq!(package.kind, kind);
-            for member in package.notices.iter().chain([&package.library]) {
-                assert!(
-                    Path::new(member).components().all(|part| matches!(part, Component::Normal(_))),
-                    "{member} must stay inside the directory it is unpacked into"
-                );
-            }
-            for wheel in package.wheels {
-                assert_eq!(package.wheel(wheel.platform), Some(wheel), "one wheel for {}", wheel.platform);
-                assert_eq!(wheel.sha256.len(), 64);
-                assert!(wheel.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
-                assert!(wheel.file.starts_with(&format!("{}-{}-", package.distribution(), package.version)));
-                assert!(wheel.file.ends_with(&format!("-{}.whl", wheel.tag)));
+            check_wheels(package.name, package.version, package.wheels);
+            assert!(package.notices.iter().chain([&package.library]).all(|member| stays_inside(member)));
+            // No file of one package may replace one of another.
+            let mut members = BTreeSet::from([package.library]);
+            for companion in package.companions {
+                check_wheels(companion.name, companion.version, companion.wheels);
+                let platforms = companion.wheels.iter().map(|wheel| wheel.platform);
+                assert!(platforms.eq(package.wheels.iter().map(|wheel| wheel.platform)), "{companion:?}");
+                for member in companion.files.iter().chain(companion.notices) {
+                    assert!(stays_inside(member) && members.insert(member), "{member}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn compiling_needs_less_than_running() {
+        let names = |wanted| -> Vec<_> {
+            let cuda = Package::pinned(PluginKind::Cuda);
+            cuda.companions_for(wanted).map(|companion| companion.name).collect()
+        };
+        assert_eq!(names(Use::Compile), ["nvidia-cuda-nvcc", "nvidia-nvvm"]);
+        assert!(names(Use::Run).starts_with(&names(Use::Compile)));
     }
 }

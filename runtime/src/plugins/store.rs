@@ -4,64 +4,32 @@
 //! <data directory>/plugins/
 //!   .lock                    held while anything here is changed
 //!   .staging-XXXX/           an installation in progress, or one whose process died
-//!   cpu/0.0.1/               one installed version, always whole
+//!   cuda/0.10.2/             a version of a plugin, and what it needs beside itself
 //!     manifest.json          see [`Manifest`]
-//!     xla_plugins/...        the files, at the paths they have in the wheel
+//!     jax_plugins/...        the plugin's files, at the paths they have in the wheel
+//!     companions/NAME.json   see [`CompanionRecord`](super::record::CompanionRecord)
+//!     nvidia/...             the companions' files, at the paths they have in theirs
 //! ```
 //!
-//! A version's directory is renamed into place once everything in it is on the disk, so whoever finds one
-//! may use it without holding the lock.
+//! Files are renamed into place once they are on the disk, and the record of their package comes last, so whoever
+//! finds a record may use what it lists without holding the lock. An installation that ends early leaves the
+//! packages that it had completed; the next one goes on from there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::library::{self, Defect};
+use super::piece::Piece;
 use super::process::POLL;
-use super::{Environment, Error, Package, PluginKind, Wheel};
+use super::record::{CompanionRecord, Manifest};
+use super::{Environment, Error, Package, PluginKind};
 
 const STAGING_PREFIX: &str = ".staging-";
-pub(super) const MANIFEST: &str = "manifest.json";
-
-/// What is recorded beside an installed plugin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Manifest {
-    pub(super) package: String,
-    pub(super) version: String,
-    pub(super) wheel: String,
-    pub(super) wheel_sha256: String,
-    /// The library's path below the manifest's directory.
-    pub(super) library: String,
-    pub(super) library_bytes: u64,
-    /// Seconds since the Unix epoch.
-    pub(super) installed_at: u64,
-}
-
-impl Manifest {
-    /// The record of an installation that happens now.
-    pub(super) fn now(package: &Package, wheel: &Wheel, library_bytes: u64) -> Manifest {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Manifest {
-            package: package.name.to_owned(),
-            version: package.version.to_owned(),
-            wheel: wheel.file.to_owned(),
-            wheel_sha256: wheel.sha256.to_owned(),
-            library: package.library.to_owned(),
-            library_bytes,
-            installed_at: since_epoch.as_secs(),
-        }
-    }
-
-    /// Reads a version directory's manifest; `None` when it has none that can be understood.
-    pub(super) fn read(directory: &Path) -> Option<Manifest> {
-        serde_json::from_slice(&fs::read(directory.join(MANIFEST)).ok()?).ok()
-    }
-}
 
 /// A plugin that Lapidary has installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +78,18 @@ impl Store {
             Ok(plugin)
         } else {
             Err(Defect::Damaged { expected: plugin.library_bytes, found })
+        }
+    }
+
+    /// Whether a piece of a package is installed as it should be.
+    pub(super) fn is_sound(&self, package: &Package, piece: &Piece<'_>) -> bool {
+        match piece {
+            Piece::Plugin(package, _) => self.installed(package).is_ok(),
+            Piece::Companion(companion, wheel) => {
+                let directory = self.directory(package);
+                CompanionRecord::read(&directory, companion.name)
+                    .is_some_and(|record| record.is_sound(wheel, &directory))
+            }
         }
     }
 
@@ -188,17 +168,32 @@ impl Locked<'_> {
             .map_err(|source| Error::data_dir(root, source))
     }
 
-    /// Moves a complete directory to its package's place, by way of `staging` if something damaged is there.
-    pub(super) fn put(&self, complete: &Path, package: &Package, staging: &TempDir) -> Result<(), Error> {
-        let place = self.store.directory(package);
-        let of_kind = self.store.root.join(package.kind.name());
-        fs::create_dir_all(&of_kind).map_err(|source| Error::data_dir(&of_kind, source))?;
-        rename_if_there(&place, &staging.path().join("replaced"))?;
-        fs::rename(complete, &place).map_err(|source| Error::io("move into place", &place, source))?;
-        for directory in [&of_kind, &self.store.root] {
-            sync_directory(directory)?;
+    /// Moves the files of a complete `piece` to their places in its package's directory, the record last. Files that
+    /// are there already are replaced; processes that have one open keep it.
+    pub(super) fn put(&self, complete: &Path, package: &Package, piece: &Piece<'_>) -> Result<(), Error> {
+        let directory = self.store.directory(package);
+        let before = match piece {
+            Piece::Plugin(..) => None,
+            Piece::Companion(companion, _) => CompanionRecord::read(&directory, companion.name),
+        };
+        let mut changed = BTreeSet::from([self.store.root.clone()]);
+        let members = || piece.members().map(str::to_owned);
+        for member in members().chain([piece.record()]) {
+            let place = directory.join(&member);
+            let parent = place.parent().unwrap_or(&directory);
+            fs::create_dir_all(parent).map_err(|source| Error::data_dir(parent, source))?;
+            let parents = parent.ancestors().take_while(|ancestor| ancestor.starts_with(&self.store.root));
+            changed.extend(parents.map(Path::to_owned));
+            fs::rename(complete.join(&member), &place)
+                .map_err(|source| Error::io("move into place", &place, source))?;
         }
-        Ok(())
+        // What another version of it had besides. That it stays does no harm.
+        for file in before.iter().flat_map(|record| &record.files) {
+            if members().all(|member| member != file.path) {
+                let _ = fs::remove_file(directory.join(&file.path));
+            }
+        }
+        changed.iter().try_for_each(|directory| sync_directory(directory))
     }
 
     /// Removes every version of a kind. Processes that have one loaded keep it.

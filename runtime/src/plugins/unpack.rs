@@ -6,10 +6,11 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
+use zip::read::ZipFile;
 use zip::result::ZipError;
 
 use super::store::sync_directory;
-use super::{Error, Package, Wheel};
+use super::{Error, Wheel};
 
 /// Bytes moved between two reports of progress.
 const CHUNK: usize = 1 << 20;
@@ -40,52 +41,65 @@ pub(super) fn verify(
     }
 }
 
-/// Unpacks the library and the licence texts into `directory`, at the paths they have in the wheel, and
-/// forces them to the disk. Returns the library's size in bytes; `advance` is told bytes done and in all.
+/// Unpacks the named `members` into `directory`, at the paths that they have in the wheel, and forces them to the
+/// disk. `advance` is told bytes done and in all.
 ///
-/// Only files named by the pin are read and they are written at the paths of the pin, so no name inside
+/// Only members named by the pin are read and they are written at the paths of the pin, so no name inside
 /// the archive can lead outside `directory`.
 pub(super) fn unpack(
     path: &Path,
-    package: &Package,
+    members: &[&str],
     wheel: &'static Wheel,
     directory: &Path,
     mut advance: impl FnMut(u64, u64) -> Result<(), Error>,
-) -> Result<u64, Error> {
+) -> Result<(), Error> {
     let file = File::open(path).map_err(|source| Error::io("read", path, source))?;
     let mut archive = ZipArchive::new(file).map_err(|error| bad(wheel, &error))?;
-    for notice in package.notices {
-        unpack_member(&mut archive, notice, wheel, directory, |_, _| Ok(()))?;
+    let mut total = 0;
+    for member in members {
+        total += open_member(&mut archive, member, wheel)?.size();
     }
-    unpack_member(&mut archive, package.library, wheel, directory, &mut advance)
+    let mut done = 0;
+    for member in members {
+        done = unpack_member(&mut archive, member, wheel, directory, done, |done| advance(done, total))?;
+    }
+    Ok(())
 }
 
+/// A member that is a file.
+fn open_member<'a>(
+    archive: &'a mut ZipArchive<File>,
+    name: &str,
+    wheel: &'static Wheel,
+) -> Result<ZipFile<'a, File>, Error> {
+    let member = archive.by_name(name).map_err(|error| match error {
+        ZipError::FileNotFound => {
+            Error::BadWheel { wheel: wheel.file, reason: format!("it holds no {name}") }
+        }
+        other => bad(wheel, &other),
+    })?;
+    if member.is_file() {
+        return Ok(member);
+    }
+    Err(Error::BadWheel { wheel: wheel.file, reason: format!("{name} in it is not a regular file") })
+}
+
+/// Unpacks a member; `done` bytes of others have been unpacked before. Returns the bytes that then have.
 fn unpack_member(
     archive: &mut ZipArchive<File>,
     name: &str,
     wheel: &'static Wheel,
     directory: &Path,
-    mut advance: impl FnMut(u64, u64) -> Result<(), Error>,
+    mut done: u64,
+    mut advance: impl FnMut(u64) -> Result<(), Error>,
 ) -> Result<u64, Error> {
-    let missing = |error: &ZipError| match error {
-        ZipError::FileNotFound => {
-            Error::BadWheel { wheel: wheel.file, reason: format!("it holds no {name}") }
-        }
-        other => bad(wheel, other),
-    };
-    let mut member = archive.by_name(name).map_err(|error| missing(&error))?;
-    if !member.is_file() {
-        let reason = format!("{name} in it is not a regular file");
-        return Err(Error::BadWheel { wheel: wheel.file, reason });
-    }
+    let mut member = open_member(archive, name, wheel)?;
     let target = directory.join(name);
     let parent = target.parent().unwrap_or(directory);
     fs::create_dir_all(parent).map_err(|source| Error::io("create", parent, source))?;
     let mut output = File::create_new(&target).map_err(|source| Error::io("create", &target, source))?;
 
-    let total = member.size();
     let mut chunk = vec![0; CHUNK];
-    let mut done = 0;
     loop {
         let count = match member.read(&mut chunk) {
             Ok(count) => count,
@@ -97,13 +111,27 @@ fn unpack_member(
         let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
         output.write_all(bytes).map_err(|source| Error::io("write", &target, source))?;
         done += bytes.len() as u64;
-        advance(done, total)?;
+        advance(done)?;
     }
+    set_executable(&output, member.unix_mode())
+        .map_err(|source| Error::io("make executable", &target, source))?;
     output.sync_all().map_err(|source| Error::io("write to disk", &target, source))?;
     for ancestor in parent.ancestors().take_while(|ancestor| ancestor.starts_with(directory)) {
         sync_directory(ancestor)?;
     }
     Ok(done)
+}
+
+/// Makes a file executable for everybody if the archive says that it is for its owner.
+fn set_executable(file: &File, mode: Option<u32>) -> io::Result<()> {
+    #[cfg(unix)]
+    if mode.is_some_and(|mode| mode & 0o100 != 0) {
+        use std::os::unix::fs::PermissionsExt;
+        let mut permissions = file.metadata()?.permissions();
+        permissions.set_mode(permissions.mode() | 0o111);
+        file.set_permissions(permissions)?;
+    }
+    Ok(())
 }
 
 fn bad(wheel: &Wheel, error: &ZipError) -> Error {

@@ -14,6 +14,8 @@ use super::super::{Environment, HOME_VARIABLE, Package, Platform, PluginKind, Wh
 
 /// The library's path in every fake wheel.
 pub(super) const LIBRARY: &str = "fake_plugin/lib/plugin.so";
+/// The licence in the wheel of [`good_wheel`].
+pub(super) const LICENSE: &str = "Do as you like.";
 
 /// A temporary directory with `home` (the data directory) and `bin` (fake programs) in it.
 pub(super) struct Fixture {
@@ -128,7 +130,7 @@ pub(super) fn wheel_of(members: &[(&str, &[u8])]) -> Vec<u8> {
 pub(super) fn good_wheel() -> Vec<u8> {
     wheel_of(&[
         ("fake_plugin/__init__.py", b""),
-        ("fake_plugin/LICENSE", b"Do as you like."),
+        ("fake_plugin/LICENSE", LICENSE.as_bytes()),
         (LIBRARY, &fake_library("the library")),
     ])
 }
@@ -153,5 +155,6 @@ pub(super) fn package_of(wheel: &[u8]) -> Package {
         notices: &["fake_plugin/LICENSE"],
         pjrt_api: (0, 0),
         wheels: vec![wheel].leak(),
+        companions: &[],
     }
 }

@@ -12,13 +12,13 @@ use zip::write::SimpleFileOptions;
 
 use super::super::install::install_package;
 use super::super::{
-    Environment, Error, HOME_VARIABLE, InstallOptions, InstalledPlugin, Package, PluginKind, Progress,
-    installed, remove,
+    Environment, Error, HOME_VARIABLE, InstallOptions, InstalledPlugin, Package, PluginKind, Progress, Step,
+    Use, installed, remove,
 };
-use super::fixture::{Fixture, LIBRARY, fake_library, good_wheel, package_of, wheel_of};
+use super::fixture::{Fixture, LIBRARY, LICENSE, fake_library, good_wheel, package_of, wheel_of};
 
 fn install(environment: &Environment, package: &Package) -> Result<InstalledPlugin, Error> {
-    install_package(environment, package, &InstallOptions::default(), &mut |_| ())
+    install_package(environment, package, Use::Run, &InstallOptions::default(), &mut |_| ())
 }
 
 /// Installs and asserts that it fails leaving nothing behind.
@@ -34,11 +34,14 @@ fn a_wheel_is_fetched_checked_and_unpacked() {
     let package = package_of(&wheel);
     fixture.pip_delivers(&package, &wheel);
     let mut events = Vec::new();
-    let plugin =
-        install_package(&fixture.environment(), &package, &InstallOptions::default(), &mut |event| {
-            events.push(event)
-        })
-        .unwrap();
+    let plugin = install_package(
+        &fixture.environment(),
+        &package,
+        Use::Run,
+        &InstallOptions::default(),
+        &mut |event| events.push(event.progress),
+    )
+    .unwrap();
 
     let directory = fixture.path("home/plugins/cpu/9.9.9");
     assert_eq!(plugin.library, directory.join(LIBRARY));
@@ -52,7 +55,7 @@ fn a_wheel_is_fetched_checked_and_unpacked() {
     assert_eq!(left, expected, "only what is needed, and no staging directory");
 
     let total = wheel.len() as u64;
-    let size = fake_library("the library").len() as u64;
+    let size = (fake_library("the library").len() + LICENSE.len()) as u64;
     assert_eq!(events.first(), Some(&Progress::Downloading { bytes: 0, total }));
     assert!(events.contains(&Progress::Downloading { bytes: total, total }));
     assert!(events.contains(&Progress::Verifying { bytes: total, total }));
@@ -84,7 +87,7 @@ fn what_is_installed_is_not_fetched_again_unless_forced_or_damaged() {
     assert_eq!(fixture.pip_calls().len(), 1);
 
     let force = InstallOptions { force: true, ..InstallOptions::default() };
-    install_package(&environment, &package, &force, &mut |_| ()).unwrap();
+    install_package(&environment, &package, Use::Run, &force, &mut |_| ()).unwrap();
     assert_eq!(fixture.pip_calls().len(), 2);
 
     fs::write(&first.library, fake_library("cut")).unwrap();
@@ -166,8 +169,9 @@ fn of_two_at_once_one_fetches_and_the_other_finds_it() {
     let environment = fixture.environment();
     let run = || {
         let mut waited = false;
-        let mut note = |event| waited |= event == Progress::Waiting;
-        let plugin = install_package(&environment, &package, &InstallOptions::default(), &mut note).unwrap();
+        let mut note = |step: Step| waited |= step.progress == Progress::Waiting;
+        let plugin =
+            install_package(&environment, &package, Use::Run, &InstallOptions::default(), &mut note).unwrap();
         (plugin, waited)
     };
     let (one, two) = thread::scope(|scope| {
@@ -199,9 +203,10 @@ fn cancelling_kills_pip_and_leaves_nothing() {
     let pid_file = fixture.path("pip.pid");
     let pid = || fs::read_to_string(&pid_file).ok().filter(|text| text.ends_with('\n'));
     let start = Instant::now();
-    let result = install_package(&fixture.environment(), &package_of(&good_wheel()), &options, &mut |_| {
-        options.cancel.store(pid().is_some(), Ordering::Relaxed)
-    });
+    let result =
+        install_package(&fixture.environment(), &package_of(&good_wheel()), Use::Run, &options, &mut |_| {
+            options.cancel.store(pid().is_some(), Ordering::Relaxed)
+        });
     assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
     assert!(start.elapsed() < Duration::from_secs(60));
     assert!(!Path::new("/proc").join(pid().unwrap().trim()).exists(), "pip still runs");
@@ -306,7 +311,7 @@ fn removing_does_not_wait_for_an_installation() {
     install(&environment, &package).unwrap();
     let force = InstallOptions { force: true, ..InstallOptions::default() };
     let mut refusals = 0;
-    install_package(&environment, &package, &force, &mut |_| {
+    install_package(&environment, &package, Use::Run, &force, &mut |_| {
         let refused = remove(&environment, PluginKind::Cpu);
         assert!(matches!(refused, Err(Error::Busy { .. })), "{refused:?}");
         refusals += 1;
@@ -322,11 +327,12 @@ fn pip_ending_because_of_the_same_interrupt_counts_as_cancelled() {
     fixture.pip("echo 'ERROR: Operation cancelled by user' >&2; echo > \"$root/interrupted\"; exit 1");
     let options = InstallOptions::default();
     let interrupted = fixture.path("interrupted");
-    let result = install_package(&fixture.environment(), &package_of(&good_wheel()), &options, &mut |_| {
-        while fixture.pip_calls().len() == 1 && !interrupted.exists() {
-            thread::sleep(Duration::from_millis(10));
-        }
-        options.cancel.store(interrupted.exists(), Ordering::Relaxed);
-    });
+    let result =
+        install_package(&fixture.environment(), &package_of(&good_wheel()), Use::Run, &options, &mut |_| {
+            while fixture.pip_calls().len() == 1 && !interrupted.exists() {
+                thread::sleep(Duration::from_millis(10));
+            }
+            options.cancel.store(interrupted.exists(), Ordering::Relaxed);
+        });
     assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
 }
