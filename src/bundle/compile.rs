@@ -13,9 +13,10 @@ use super::digest::size_and_sha256;
 use super::error::{BundleError, Reported};
 use super::job::{Compiled, DUMP, Devices, Job, Outcome, read, write};
 use super::manifest::{
-    BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, PluginManifest,
-    ProgramManifest,
+    BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, MemoryManifest,
+    PluginManifest, ProgramManifest,
 };
+use super::shortage::Shortage;
 use super::watch::{End, watch};
 use super::{PROGRAM_FILE, PROGRAM_FILES, PROGRAMS};
 use crate::export::{self, Contents, Export, MANIFEST, NewDirectory, PROGRAM_SUFFIX, to_readable_json};
@@ -104,6 +105,7 @@ impl NewBundle {
             let job = self.job(request, &devices, &folder)?;
             let compiled =
                 run(request, name, &job, &mut || progress(Progress { done, total, program: name }))?;
+            check_memory(request.target, name, compiled.memory.as_ref())?;
             programs.push(ProgramManifest {
                 name: name.to_string(),
                 phase: program.phase.clone(),
@@ -221,9 +223,29 @@ const CUDA_TOOLS: [(&str, &str); 2] = [("libdevice not found", "libdevice"), ("N
 
 /// A refusal, with what to do where that is known.
 fn refusal(program: String, target: String, reason: Reported) -> BundleError {
+    if let Some(shortage) = Shortage::told_by(&reason) {
+        return BundleError::OutOfMemory { program, target, shortage };
+    }
     match CUDA_TOOLS.iter().find(|(words, _)| reason.says(words)) {
         Some((_, tool)) => BundleError::NoCudaTool { program, target, tool },
         None => BundleError::Refused { program, target, reason },
+    }
+}
+
+/// Checks that a program for a GPU fits into its memory, which XLA leaves to the run. Compilers for TPUs check it.
+fn check_memory(
+    target: &TargetSpec,
+    program: &str,
+    memory: Option<&MemoryManifest>,
+) -> Result<(), BundleError> {
+    let TargetSpec::Cuda { gpu, .. } = target else { return Ok(()) };
+    let shortage = memory.and_then(|memory| Shortage::of(memory.total_bytes(), gpu.hardware.memory_bytes));
+    match shortage {
+        None => Ok(()),
+        Some(shortage) => {
+            let (program, target) = (program.to_string(), target.to_string());
+            Err(BundleError::OutOfMemory { program, target, shortage })
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT;
+use super::shortage::Shortage;
 use crate::export::{DirectoryError, ExportError};
 
 /// Why there is no bundle, or why it cannot be read.
@@ -56,6 +57,16 @@ pub enum BundleError {
         /// Why.
         #[source]
         reason: Reported,
+    },
+    /// A program that needs more memory than a device has.
+    #[error("{program} does not compile for {target}: {shortage}")]
+    OutOfMemory {
+        /// Name of the program.
+        program: String,
+        /// The target.
+        target: String,
+        /// What it needs, and what there is.
+        shortage: Shortage,
     },
     /// NVIDIA's tools, which finish what XLA makes for a GPU and are no part of its plugin, are not here.
     #[error(
@@ -144,9 +155,15 @@ impl Reported {
         Self { message: error.to_string(), cause: error.source().map(|cause| Box::new(Self::of(cause))) }
     }
 
+    /// What the error and its causes say, the error first.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &str> {
+        let errors = std::iter::successors(Some(self), |error| error.cause.as_deref());
+        errors.map(|error| error.message.as_str())
+    }
+
     /// Whether the error or one of its causes says this.
     pub(super) fn says(&self, text: &str) -> bool {
-        self.message.contains(text) || self.cause.as_ref().is_some_and(|cause| cause.says(text))
+        self.messages().any(|message| message.contains(text))
     }
 }
 

@@ -155,6 +155,15 @@ pub struct MemoryManifest {
     pub peak_bytes: i64,
 }
 
+impl MemoryManifest {
+    /// What one device needs to run the program: everything, but what results take over from arguments once.
+    pub fn total_bytes(&self) -> u64 {
+        let kinds = [self.argument_bytes, self.output_bytes, self.temp_bytes, self.generated_code_bytes];
+        let all = kinds.into_iter().fold(0, i64::saturating_add);
+        u64::try_from(all.saturating_sub(self.alias_bytes)).unwrap_or(0)
+    }
+}
+
 impl ProgramManifest {
     /// The file of this name, such as [`EXECUTABLE_FILE`](super::EXECUTABLE_FILE).
     pub fn file(&self, name: &str) -> Option<&FileManifest> {

@@ -14,6 +14,7 @@ mod job;
 mod manifest;
 mod memory;
 mod optimized;
+mod shortage;
 mod verify;
 mod watch;
 mod work;
@@ -27,6 +28,7 @@ pub use manifest::{
     BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, MemoryManifest,
     PluginManifest, ProgramManifest, TopologyManifest,
 };
+pub use shortage::Shortage;
 pub use verify::{Difference, Verification};
 pub use work::work;
 

@@ -1,5 +1,7 @@
 //! `lapidary compile`.
 
+mod advice;
+mod compiler;
 mod list;
 mod make;
 mod verify;
@@ -16,6 +18,7 @@ use super::program_args::ProgramArgs;
 use super::ui::Ui;
 use make::MakeArgs;
 
+pub use compiler::{Compiler, CompilerArgs};
 pub use worker::{WORKER_COMMAND, WorkerArgs, run as worker};
 
 /// Options that look at a bundle, and need nothing else.

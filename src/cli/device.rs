@@ -1,5 +1,7 @@
 //! Choosing a device and connecting to it.
 
+mod attached;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +15,8 @@ use lapidary::runtime::{Client, ClientOptions, Plugin};
 use super::args::{DeviceArg, DeviceArgs, DeviceChoice};
 use super::interrupt;
 use super::ui::Ui;
+
+pub use attached::is_attached;
 
 /// A connection, and how long it took to make.
 pub struct Connection {
@@ -48,7 +52,7 @@ pub fn connect(args: &DeviceArgs, cpu_devices: usize, ui: &Ui) -> Result<Connect
     if wants_tpu(args) && !is_attached(PluginKind::Tpu) {
         // The plugin itself would ask the cloud's metadata server for minutes before it said so.
         bail!(
-            "no TPU is attached to this machine: neither /dev/accel0 nor /dev/vfio/0 exists; run this on a Cloud \
+            "no TPU is attached to this machine: neither /dev/accelN nor /dev/vfio/N exists; run this on a Cloud \
              TPU VM, choose another --device, or give --device tpu with a --plugin to try regardless"
         );
     }
@@ -116,19 +120,13 @@ const TPU_ABSENT: [(&str, &str); 6] = [
 /// Variables that a process needs to load a plugin on this machine. Where its hardware is attached, whoever set the
 /// machine up has set them.
 pub fn environment(kind: PluginKind) -> &'static [(&'static str, &'static str)] {
-    match kind {
-        PluginKind::Tpu if !is_attached(kind) => &TPU_ABSENT,
-        PluginKind::Cpu | PluginKind::Tpu | PluginKind::Cuda => &[],
-    }
+    environment_where(kind, is_attached(kind))
 }
 
-/// Whether this machine has the hardware that a plugin drives, as far as its device files tell.
-pub fn is_attached(kind: PluginKind) -> bool {
-    let any = |paths: [&str; 2]| paths.iter().any(|path| Path::new(path).exists());
+fn environment_where(kind: PluginKind, attached: bool) -> &'static [(&'static str, &'static str)] {
     match kind {
-        PluginKind::Cpu => true,
-        PluginKind::Tpu => any(["/dev/accel0", "/dev/vfio/0"]),
-        PluginKind::Cuda => any(["/dev/nvidia0", "/dev/nvidiactl"]),
+        PluginKind::Tpu if !attached => &TPU_ABSENT,
+        PluginKind::Cpu | PluginKind::Tpu | PluginKind::Cuda => &[],
     }
 }
 
@@ -195,4 +193,19 @@ pub fn install(environment: &Environment, kind: PluginKind, force: bool, ui: &Ui
         bar.finish_and_clear();
     }
     Ok(installed?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tpu_that_is_here_is_left_to_its_own_environment() {
+        assert_eq!(environment_where(PluginKind::Tpu, true), []);
+        assert!(environment_where(PluginKind::Tpu, false).contains(&("TPU_SKIP_MDS_QUERY", "1")));
+        for attached in [false, true] {
+            assert_eq!(environment_where(PluginKind::Cpu, attached), []);
+            assert_eq!(environment_where(PluginKind::Cuda, attached), []);
+        }
+    }
 }

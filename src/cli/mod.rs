@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args, &ui),
         Command::Bench(args) => bench::run(args, &ui),
         Command::Tokenize(args) => tokenize::run(args, &ui),
-        Command::Plan(args) => return plan::run(args).unwrap_or_else(|error| exit::report(&error)),
+        Command::Plan(args) => return plan::run(args, &ui).unwrap_or_else(|error| exit::report(&error)),
         Command::Export(args) => export::run(args, &ui),
         Command::Compile(args) => {
             return compile::run(*args, &ui).unwrap_or_else(|error| exit::report(&error));

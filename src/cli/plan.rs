@@ -1,5 +1,6 @@
 //! `lapidary plan`.
 
+mod compiled;
 mod text;
 
 use std::process::ExitCode;
@@ -12,20 +13,26 @@ use lapidary::target::TargetSpec;
 use serde::Serialize;
 
 use super::args::whole;
+use super::compile::CompilerArgs;
 use super::output;
 use super::program_args::{ProgramArgs, ProgramChoice};
+use super::ui::Ui;
+use compiled::Compiled;
 
 /// Exit code of a plan that does not fit.
 const DOES_NOT_FIT: u8 = 1;
 
 /// Arguments of `plan`.
 #[derive(Args, Debug)]
+#[command(mut_arg("plugin", |arg| arg.requires("compile")), mut_arg("time_limit", |arg| arg.requires("compile")))]
 #[command(after_help = "Examples:
   lapidary plan --model gemma2-27b --target tpu:v5p:2x2x1 --mesh model=4 --batch 16 --context 4096
   lapidary plan --model gemma2-9b --target tpu:v5e:2x2 --json
+  lapidary plan --model gemma2-2b --target tpu:v5e:1x1 --batch 4 --context 4096 --compile
   lapidary plan --model ~/models/gemma-2-2b-it --target cuda:l4 --batch 4 --sharding
 
-Exit code: 0 if it fits, 1 if it does not, 2 for an error. On the cpu target, whose memory is not known, 0.")]
+Exit code: 0 if it fits, by the plan and the compiler, 1 if it does not, 2 for an error. On the cpu target, whose memory
+is not known, 0.")]
 pub struct PlanArgs {
     #[command(flatten)]
     program: ProgramArgs,
@@ -46,6 +53,14 @@ pub struct PlanArgs {
     #[arg(long, alias = "show-sharding")]
     sharding: bool,
 
+    /// Compile the programs too, and print what the compiler makes of them beside what is planned. Takes the target's
+    /// plugin and some minutes, and keeps nothing on the disk.
+    #[arg(long)]
+    compile: bool,
+
+    #[command(flatten)]
+    compiler: CompilerArgs,
+
     /// Print one object, with bytes, seconds and flops as plain numbers.
     #[arg(long)]
     json: bool,
@@ -62,14 +77,17 @@ struct Report {
     #[serde(flatten)]
     plan: Plan,
     #[serde(skip_serializing_if = "Option::is_none")]
+    compiled: Option<Compiled>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sharding: Option<ShardingReport>,
 }
 
 /// Plans, and says whether it fits.
 ///
 /// # Errors
-/// If there is no such model, sizes make no program of it, or mesh, rules and target do not go together.
-pub fn run(args: PlanArgs) -> Result<ExitCode> {
+/// If there is no such model, sizes make no program of it, or mesh, rules and target do not go together; with
+/// `--compile`, if there is no compiler, or it refuses a program for another reason than memory.
+pub fn run(args: PlanArgs, ui: &Ui) -> Result<ExitCode> {
     let ProgramChoice { model, config, dtype, rules, context } = args.program.read()?;
     let request = PlanRequest {
         config: &config,
@@ -87,7 +105,11 @@ pub fn run(args: PlanArgs) -> Result<ExitCode> {
         true => Some(sharding_report(&request, &plan.mesh)?),
         false => None,
     };
-    let fits = plan.fits;
+    let compiled = match args.compile {
+        true => Some(compiled::compile(&model, &plan, &request, &args.compiler, ui)?),
+        false => None,
+    };
+    let fits = plan.fits != Some(false) && compiled.as_ref().is_none_or(Compiled::fits);
     let report = Report {
         model,
         dtype: dtype.to_string(),
@@ -95,6 +117,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode> {
         batch: request.batch,
         context,
         plan,
+        compiled,
         sharding,
     };
     match args.json {
@@ -102,7 +125,7 @@ pub fn run(args: PlanArgs) -> Result<ExitCode> {
         false => output::line(text::report(&report, &args.target).trim_end())?,
     }
     Ok(match fits {
-        Some(false) => ExitCode::from(DOES_NOT_FIT),
-        Some(true) | None => ExitCode::SUCCESS,
+        false => ExitCode::from(DOES_NOT_FIT),
+        true => ExitCode::SUCCESS,
     })
 }

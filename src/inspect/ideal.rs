@@ -5,12 +5,9 @@
 //! projection), and the embedding, as the projection to logits, `2 elements` for each row that there are logits of. A
 //! step of several tokens sees a ring beside its own tokens.
 
-use std::collections::HashMap;
+use lapidary_hlo::{Module, Shape};
 
-use lapidary_hlo::{Module, Opcode, Shape};
-
-/// Dimensions of parameters by name.
-type Dimensions<'m> = HashMap<&'m str, &'m [u64]>;
+use super::parameters::{dimensions, most_slots};
 
 /// Operations of one run on one device; `None` if the parameters are not those of this package's programs.
 pub(super) fn matrix_flops(module: &Module) -> Option<u64> {
@@ -20,8 +17,7 @@ pub(super) fn matrix_flops(module: &Module) -> Option<u64> {
     let embedding = *dimensions.get("model.embed_tokens.weight")?;
     let logits = logits_rows(module, *embedding.first()?).unwrap_or(rows);
     let mut flops = product(&[2, logits, product(embedding)]);
-    let caches = || dimensions.iter().filter(|(name, _)| name.starts_with("cache."));
-    let most_slots = caches().filter_map(|(_, cache)| cache.get(2)).max().copied()?;
+    let most_slots = most_slots(&dimensions)?;
     for (name, shape) in &dimensions {
         let Some((layer, weight)) = layer_weight(name) else { continue };
         if let &[out, within] = *shape {
@@ -37,16 +33,6 @@ pub(super) fn matrix_flops(module: &Module) -> Option<u64> {
         }
     }
     Some(flops)
-}
-
-fn dimensions(module: &Module) -> Dimensions<'_> {
-    let parameters = module.entry().instructions().map(|(_, instruction)| instruction);
-    let parameters = parameters.filter(|instruction| instruction.opcode == Opcode::Parameter);
-    let named = parameters.filter_map(|parameter| {
-        let name = parameter.attributes.metadata.op_name.as_str();
-        Some((name, parameter.shape.as_array()?.dimensions.as_slice()))
-    });
-    named.collect()
 }
 
 /// `7`, `mlp.up_proj.weight` of `model.layers.7.mlp.up_proj.weight`.

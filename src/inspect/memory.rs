@@ -1,9 +1,10 @@
 //! Memory of a program by kind.
 
-use lapidary_hlo::{Parameter, Report};
+use lapidary_hlo::{Module, Parameter, Report};
 use serde::Serialize;
 
 use super::open::CompilerMemory;
+use super::window;
 use crate::target::TargetSpec;
 
 /// Memory that a program needs on one device, in bytes.
@@ -13,6 +14,8 @@ pub struct ProgramMemory {
     pub weights_bytes: u64,
     /// Parameters that are donated, or are called a cache.
     pub kv_cache_bytes: u64,
+    /// What they would take beyond that if every layer held as many positions as the one that holds most.
+    pub kv_cache_saved_bytes: u64,
     /// The other parameters.
     pub inputs_bytes: u64,
     /// Results that take over no parameter's memory.
@@ -47,7 +50,12 @@ enum Kind {
 
 impl ProgramMemory {
     /// The memory of a program, of whose temporaries and code the compiler may have said more.
-    pub(super) fn of(report: &Report, compiler: Option<CompilerMemory>, target: Option<&TargetSpec>) -> Self {
+    pub(super) fn of(
+        module: &Module,
+        report: &Report,
+        compiler: Option<CompilerMemory>,
+        target: Option<&TargetSpec>,
+    ) -> Self {
         let (mut weights, mut kv_cache, mut inputs) = (0_u64, 0_u64, 0_u64);
         for parameter in &report.parameters {
             let sum = match kind(parameter) {
@@ -68,6 +76,7 @@ impl ProgramMemory {
         Self {
             weights_bytes: weights,
             kv_cache_bytes: kv_cache,
+            kv_cache_saved_bytes: window::saved_bytes(module, &report.parameters),
             inputs_bytes: inputs,
             results_bytes: results,
             temporaries_bytes: temporaries,

@@ -5,6 +5,7 @@
 //! the names that this package's programs give to layers and parameters. Programs of others are read too, with less to
 //! say about them.
 
+mod against_plan;
 mod caveats;
 mod collectives;
 mod cost;
@@ -15,6 +16,8 @@ mod ideal;
 mod layers;
 mod memory;
 mod open;
+mod parameters;
+mod window;
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -26,6 +29,7 @@ use lapidary_hlo::{
 use lapidary_lower::Mesh;
 use serde::{Serialize, Serializer};
 
+pub use against_plan::{Figure, PlannedProgram, Quantity, Unit};
 pub use collectives::CollectiveSummary;
 pub use cost::{Cost, NamedCost, Time};
 pub use error::InspectError;
@@ -195,7 +199,7 @@ fn put_together(
         is_scheduled: report.is_scheduled,
         target: target.map(ToString::to_string),
         mesh: mesh.map(ToString::to_string),
-        memory: ProgramMemory::of(&report, program.memory, target),
+        memory: ProgramMemory::of(module, &report, program.memory, target),
         traffic: TrafficTotal {
             read_bytes: report.traffic.read,
             written_bytes: report.traffic.written,

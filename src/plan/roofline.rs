@@ -4,13 +4,16 @@ use lapidary_graph::DType;
 use lapidary_models::program::ProgramShape;
 use serde::Serialize;
 
-use super::Work;
 use super::layout::Layout;
+use super::{Work, activations};
 use crate::target::Hardware;
 
 /// A step and how long it takes at least.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PhasePlan {
+    /// The program that a step runs.
+    #[serde(skip)]
+    pub shape: ProgramShape,
     /// `decode` or `prefill`.
     pub phase: &'static str,
     /// Sequences.
@@ -19,6 +22,10 @@ pub struct PhasePlan {
     pub tokens: usize,
     /// Positions that each can hold.
     pub context: usize,
+    /// Bytes of its KV cache on each device.
+    pub kv_cache_bytes: u64,
+    /// Estimate of its temporaries on each device.
+    pub activations_bytes: u64,
     /// What each device does.
     #[serde(flatten)]
     pub work: Work,
@@ -75,6 +82,9 @@ impl PhasePlan {
         let work = Work::of(layout, shape);
         let tokens = shape.batch as f64 * shape.tokens as f64;
         Self {
+            shape: *shape,
+            kv_cache_bytes: layout.cache_bytes(shape),
+            activations_bytes: activations::bytes(layout, shape),
             phase: shape.phase.name(),
             batch: shape.batch,
             tokens: shape.tokens,

@@ -58,9 +58,13 @@ fn memory(program: &Inspection) -> String {
     let mut table = Table::new(&["Memory of each device"]);
     for (kind, amount) in memory.kinds() {
         let remark = match (kind, memory.temporaries_source) {
-            ("temporaries", TemporariesSource::Schedule) => "at once at most, by the schedule",
-            ("temporaries", TemporariesSource::Compiler) => "as the compiler allocates them",
-            _ => "",
+            ("temporaries", TemporariesSource::Schedule) => "at once at most, by the schedule".to_string(),
+            ("temporaries", TemporariesSource::Compiler) => "as the compiler allocates them".to_string(),
+            ("KV cache", _) if memory.kv_cache_saved_bytes > 0 => {
+                let whole = memory.kv_cache_bytes.saturating_add(memory.kv_cache_saved_bytes);
+                format!("of {} if local layers held more than their windows", bytes(whole))
+            }
+            _ => String::new(),
         };
         table.row(vec![format!("  {kind:11}  {:>10}  {remark}", bytes(amount))]);
     }

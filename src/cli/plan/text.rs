@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use indicatif::BinaryBytes;
+use lapidary::inspect::{Figure, Quantity, Unit, format};
 use lapidary::plan::{Plan, Roofline, Suggestion};
 use lapidary::target::TargetSpec;
 
 use super::Report;
+use super::compiled::{Compiled, CompiledPhase};
 use crate::cli::table::Table;
 
 /// The whole report, the verdict first.
@@ -17,6 +19,7 @@ pub fn report(report: &Report, target: &TargetSpec) -> String {
         memory(&report.plan),
         limits(report),
         phases(&report.plan),
+        report.compiled.as_ref().map(compiled).unwrap_or_default(),
         suggestions(&report.plan.suggestions),
         report.sharding.as_ref().map(ToString::to_string).unwrap_or_default(),
     ];
@@ -69,7 +72,10 @@ fn memory(plan: &Plan) -> String {
     let memory = &plan.memory;
     let saved = match memory.kv_cache_saved_bytes {
         0 => String::new(),
-        saved => format!("  ({} more without the local layers' windows)", bytes(saved)),
+        saved => {
+            let whole = memory.kv_cache_bytes.saturating_add(saved);
+            format!("  of {} if local layers held more than their windows", bytes(whole))
+        }
     };
     let mut text = "Memory of each device\n".to_string();
     line(&mut text, "weights", memory.weights_bytes, "");
@@ -125,6 +131,58 @@ fn phases(plan: &Plan) -> String {
         ]);
     }
     if known { table.to_string() } else { String::new() }
+}
+
+fn compiled(compiled: &Compiled) -> String {
+    let version = compiled.version.as_deref().unwrap_or("of unknown version");
+    let mut text = format!("Compiled, by the {} plugin {version}\n", compiled.plugin);
+    let mut beyond = Vec::new();
+    let mut table = Table::new(&["", "", "planned", "compiled", "ratio", "tolerance"]);
+    for program in &compiled.programs {
+        match program {
+            CompiledPhase::OutOfMemory { message, .. } => text.push_str(&format!("  {message}\n")),
+            CompiledPhase::Compiled { program, compile_s, compile_peak_bytes } => {
+                let memory = compile_peak_bytes.map(|peak| format!(" and {}", bytes(peak)));
+                let memory = memory.unwrap_or_default();
+                text.push_str(&format!("  {} in {}{memory}\n", program.phase, seconds(*compile_s)));
+                for figure in &program.figures {
+                    table.row(figure_row(program.phase, figure));
+                    if !figure.holds {
+                        beyond.push(format!("the {} of {}", figure.quantity.name(), program.phase));
+                    }
+                }
+            }
+        }
+    }
+    if compiled.programs.iter().any(|program| matches!(program, CompiledPhase::Compiled { .. })) {
+        text.push_str(&table.to_string());
+    }
+    match beyond.as_slice() {
+        [] => {}
+        beyond => text.push_str(&format!("  Beyond tolerance: {}.\n", beyond.join(", "))),
+    }
+    text
+}
+
+fn figure_row(phase: &str, figure: &Figure) -> Vec<String> {
+    let show = |value: f64| match figure.quantity.unit() {
+        Unit::Bytes => bytes(value as u64),
+        Unit::Flops => format::flops(value as u64),
+        Unit::Seconds => seconds(value),
+    };
+    let name = match figure.quantity {
+        // A bound beside an estimate: neither was measured.
+        Quantity::StepTime => "step time (bound, estimate)",
+        other => other.name(),
+    };
+    vec![
+        format!("  {phase}"),
+        name.to_string(),
+        show(figure.planned),
+        show(figure.compiled),
+        format::ratio(Some(figure.ratio)),
+        format!("{:.0}%{}", figure.tolerance * 100.0, if figure.holds { "" } else { "  beyond" }),
+    ]
 }
 
 fn suggestions(suggestions: &[Suggestion]) -> String {
