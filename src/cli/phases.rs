@@ -50,8 +50,8 @@ impl PhaseArgs {
         let mut shapes = Vec::new();
         for (_, phase) in PHASES.into_iter().filter(|(arg, _)| asked(*arg)) {
             let tokens = match phase {
-                Phase::Decode => &[1][..],
-                Phase::Prefill | Phase::Score { .. } => &buckets,
+                Phase::Decode | Phase::SampledDecode { .. } => &[1][..],
+                Phase::Prefill | Phase::SampledPrefill(_) | Phase::Score { .. } => &buckets,
             };
             for &tokens in tokens {
                 let shape = ProgramShape { phase, batch, tokens, capacity: context, dtype };

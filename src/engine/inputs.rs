@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use lapidary_models::program::{Input, ParamRole};
 
 use super::batch::Step;
-use super::compile::CompiledProgram;
 use super::placement::Placement;
+use super::programs::CompiledProgram;
 use super::sharded_buffer::ShardedBuffer;
 
 /// The inputs of a step, by role.
@@ -30,6 +30,15 @@ pub(super) fn upload(
             Input::Targets => padded_rows(&step.targets, rows, width, pad),
             Input::Start => padded(lengths.iter().map(|&length| length as i32), rows, 0),
             Input::Count => padded(step.tokens.iter().map(|tokens| tokens.len() as i32), rows, 0),
+            Input::Temperature
+            | Input::TopK
+            | Input::TopP
+            | Input::MinP
+            | Input::Seed
+            | Input::RepetitionPenalty
+            | Input::History
+            | Input::Remaining
+            | Input::StopAtEos => vec![0; param.ty.num_elements()],
         };
         let bytes = bytemuck::cast_slice(&values);
         inputs.insert(input, ShardedBuffer::from_host(placement, sharding, bytes, &param.ty)?);

@@ -62,7 +62,7 @@ fn weight_flops(layout: &Layout<'_>, shape: &ProgramShape) -> f64 {
         let elements: f64 = sharding.shard_shape().iter().map(|&size| size as f64).product();
         let tokens = match (spec.role, shape.phase) {
             // Logits after the last token only.
-            (WeightRole::Embedding, Phase::Prefill | Phase::Decode) => 1.0,
+            (WeightRole::Embedding, phase) if !matches!(phase, Phase::Score { .. }) => 1.0,
             _ => step.tokens as f64,
         };
         2.0 * rows * tokens * elements

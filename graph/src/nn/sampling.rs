@@ -12,6 +12,7 @@ pub use filters::{SamplingRows, sample};
 pub use gumbel::gumbel;
 pub use logprobs::{TopTokens, first_non_finite, log_sum_exp, token_logprob, top_logprobs};
 pub use penalty::{repetition_penalty, see_token, seen_tokens};
+pub use per_row::any;
 pub use threefry::threefry_2x32;
 
 use crate::op::{BinaryKind, Comparison, GatherDims};

@@ -1,16 +1,21 @@
 //! Gemma as programs: graphs with signatures, one for each phase and size.
 
+mod answers;
 mod build;
 mod decoder_layer;
+mod generation;
 mod params;
+mod results;
+mod sampler;
 mod shape;
 mod signature;
+mod step;
 
 #[cfg(test)]
 mod tests;
 
 pub use build::{Program, build};
-pub use shape::{Phase, ProgramShape, ShapeError};
+pub use shape::{Phase, ProgramShape, SamplerShape, ShapeError};
 pub use signature::{Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind};
 
 /// Why a program could not be built.

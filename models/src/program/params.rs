@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use lapidary_graph::{DType, FunctionBuilder, LogicalAxes, TensorType, ValueId};
 
-use super::{Input, ParamRole, ParamSpec, Phase, ProgramShape, StateKind};
+use super::{Input, ParamRole, ParamSpec, Phase, ProgramShape, SamplerShape, StateKind};
 use crate::config::GemmaConfig;
 use crate::weights::{WeightRole, weight_specs};
 
 /// The entry function's parameters and where to find them.
+#[derive(Clone)]
 pub(super) struct Params {
     specs: Vec<ParamSpec>,
     values: Vec<ValueId>,
@@ -29,11 +30,14 @@ impl Params {
         };
         let per_row = TensorType::new(DType::S32, [shape.batch]);
         let per_token = TensorType::new(DType::S32, [shape.batch, shape.tokens]);
-        params.add_input(b, Input::Tokens, "tokens", &per_token);
-        params.add_input(b, Input::Start, "start", &per_row);
-        params.add_input(b, Input::Count, "count", &per_row);
+        params.add_input(b, Input::Tokens, &per_token, &["batch", "seq"]);
+        params.add_input(b, Input::Start, &per_row, &["batch"]);
+        params.add_input(b, Input::Count, &per_row, &["batch"]);
         if matches!(shape.phase, Phase::Score { .. }) {
-            params.add_input(b, Input::Targets, "targets", &per_token);
+            params.add_input(b, Input::Targets, &per_token, &["batch", "seq"]);
+        }
+        if let Some(sampler) = shape.phase.sampler() {
+            params.add_sampling(b, shape, sampler);
         }
         for (layer, &kind) in config.layer_kinds.iter().enumerate() {
             let dims = shape.cache_dims(config, kind);
@@ -53,9 +57,33 @@ impl Params {
         params
     }
 
-    fn add_input(&mut self, b: &mut FunctionBuilder<'_>, input: Input, name: &str, ty: &TensorType) {
-        let axes = LogicalAxes::of(if ty.rank() == 1 { &["batch"] } else { &["batch", "seq"] });
-        let index = self.add(b, name.to_string(), ParamRole::Input(input), ty.clone(), axes);
+    /// Declares how each row's tokens are chosen and, where several may be, when it ends.
+    fn add_sampling(&mut self, b: &mut FunctionBuilder<'_>, shape: &ProgramShape, sampler: SamplerShape) {
+        let of = |dtype| TensorType::new(dtype, [shape.batch]);
+        let rows: &[&str] = &["batch"];
+        for (input, dtype) in [
+            (Input::Temperature, DType::F32),
+            (Input::TopK, DType::S32),
+            (Input::TopP, DType::F32),
+            (Input::MinP, DType::F32),
+        ] {
+            self.add_input(b, input, &of(dtype), rows);
+        }
+        self.add_input(b, Input::Seed, &TensorType::new(DType::U32, [shape.batch, 2]), &["batch", "word"]);
+        if sampler.repetition_penalty {
+            self.add_input(b, Input::RepetitionPenalty, &of(DType::F32), rows);
+            let history = TensorType::new(DType::S32, [shape.batch, shape.capacity]);
+            self.add_input(b, Input::History, &history, &["batch", "position"]);
+        }
+        if let Phase::SampledDecode { .. } = shape.phase {
+            self.add_input(b, Input::Remaining, &of(DType::S32), rows);
+            self.add_input(b, Input::StopAtEos, &of(DType::Pred), rows);
+        }
+    }
+
+    fn add_input(&mut self, b: &mut FunctionBuilder<'_>, input: Input, ty: &TensorType, axes: &[&str]) {
+        let (name, role) = (input.name().to_string(), ParamRole::Input(input));
+        let index = self.add(b, name, role, ty.clone(), LogicalAxes::of(axes));
         self.inputs.insert(input, index);
     }
 
@@ -86,6 +114,35 @@ impl Params {
                 spec.donated_to = Some(result);
             }
         }
+    }
+
+    /// All of them, in order.
+    pub(super) fn values(&self) -> &[ValueId] {
+        &self.values
+    }
+
+    /// The same parameters under other values: those that a loop carries in their stead.
+    pub(super) fn under(&self, values: &[ValueId]) -> Self {
+        Self { values: values.to_vec(), ..self.clone() }
+    }
+
+    /// The values of the next step: the same but for those of `inputs` and the state.
+    pub(super) fn next(
+        &self,
+        inputs: &[(Input, ValueId)],
+        states: &[(usize, StateKind, ValueId)],
+    ) -> Vec<ValueId> {
+        let mut values = self.values.clone();
+        let inputs = inputs.iter().filter_map(|(input, value)| Some((*self.inputs.get(input)?, *value)));
+        let states = states
+            .iter()
+            .filter_map(|&(layer, kind, value)| Some((*self.states.get(&(layer, kind))?, value)));
+        for (index, value) in inputs.chain(states) {
+            if let Some(slot) = values.get_mut(index) {
+                *slot = value;
+            }
+        }
+        values
     }
 
     pub(super) fn weight(&self, role: WeightRole, layer: Option<usize>) -> ValueId {

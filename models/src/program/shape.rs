@@ -13,11 +13,35 @@ pub enum Phase {
     Prefill,
     /// One token a row; logits after it.
     Decode,
+    /// As [`Prefill`](Self::Prefill), but the answer is each row's next token, chosen on the device.
+    SampledPrefill(SamplerShape),
+    /// One token a row, and up to `steps` more, each chosen on the device and taken in the next step. A row ends before
+    /// at a token that says so, or at the number of its own; the program ends with its last row.
+    SampledDecode {
+        /// Steps a dispatch. With one there is no loop over steps.
+        steps: usize,
+        /// What is computed of each token.
+        sampler: SamplerShape,
+    },
     /// Many tokens a row; the negative log-likelihood of each one's target.
     Score {
         /// Whether to return the logits at every position as well.
         logits: bool,
     },
+}
+
+/// What programs that choose tokens compute beyond the tokens and their log-probabilities.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct SamplerShape {
+    /// Likeliest tokens of each position that are answered with their log-probabilities.
+    pub top_logprobs: usize,
+    /// Whether rows have a repetition penalty, which takes the tokens that they have seen.
+    pub repetition_penalty: bool,
+}
+
+impl SamplerShape {
+    /// Most likely tokens a position that can be asked for.
+    pub const MAX_TOP_LOGPROBS: usize = 20;
 }
 
 impl Phase {
@@ -26,8 +50,31 @@ impl Phase {
         match self {
             Self::Prefill => "prefill",
             Self::Decode => "decode",
+            Self::SampledPrefill(_) => "sampled_prefill",
+            Self::SampledDecode { .. } => "sampled_decode",
             Self::Score { logits: false } => "score",
             Self::Score { logits: true } => "score_logits",
+        }
+    }
+
+    /// Whether rows take one token at a time.
+    pub const fn is_decode(self) -> bool {
+        matches!(self, Self::Decode | Self::SampledDecode { .. })
+    }
+
+    /// What is computed of the tokens that are chosen; `None` where none are.
+    pub const fn sampler(self) -> Option<SamplerShape> {
+        match self {
+            Self::SampledPrefill(sampler) | Self::SampledDecode { sampler, .. } => Some(sampler),
+            Self::Prefill | Self::Decode | Self::Score { .. } => None,
+        }
+    }
+
+    /// Steps a dispatch: how many tokens a row can go forward at most beyond those it is given.
+    pub const fn steps(self) -> usize {
+        match self {
+            Self::SampledDecode { steps, .. } => steps,
+            Self::Prefill | Self::Decode | Self::SampledPrefill(_) | Self::Score { .. } => 1,
         }
     }
 }
@@ -69,6 +116,9 @@ pub enum ShapeError {
         /// Positions in the cache.
         capacity: usize,
     },
+    /// More likely tokens a position than are worth a pass over the vocabulary each.
+    #[error("log-probabilities of the {0} likeliest tokens; at most {max} can be had", max = SamplerShape::MAX_TOP_LOGPROBS)]
+    TopLogprobs(usize),
     /// Decode takes one token a row.
     #[error("a decode step takes 1 token a row, not {0}")]
     Decode(usize),
@@ -100,7 +150,13 @@ impl ProgramShape {
 
     pub(super) fn check(&self, config: &GemmaConfig) -> Result<(), ShapeError> {
         let (tokens, capacity) = (self.tokens, self.capacity);
-        for (size, what) in [(self.batch, "row"), (tokens, "token"), (capacity, "position in the cache")] {
+        let sizes = [
+            (self.batch, "row"),
+            (tokens, "token"),
+            (capacity, "position in the cache"),
+            (self.phase.steps(), "step"),
+        ];
+        for (size, what) in sizes {
             if size == 0 {
                 return Err(ShapeError::Zero(what));
             }
@@ -111,8 +167,12 @@ impl ProgramShape {
         if tokens > capacity {
             return Err(ShapeError::Step { tokens, capacity });
         }
-        if self.phase == Phase::Decode && tokens != 1 {
+        if self.phase.is_decode() && tokens != 1 {
             return Err(ShapeError::Decode(tokens));
+        }
+        let top = self.phase.sampler().map_or(0, |sampler| sampler.top_logprobs);
+        if top > SamplerShape::MAX_TOP_LOGPROBS.min(config.live_vocab_size()) {
+            return Err(ShapeError::TopLogprobs(top));
         }
         if !matches!(self.dtype, DType::BF16 | DType::F32) {
             return Err(ShapeError::DType(self.dtype));
@@ -122,9 +182,17 @@ impl ProgramShape {
 }
 
 impl fmt::Display for ProgramShape {
-    /// An identifier: `decode_b1_t1_c512_bf16`.
+    /// An identifier: `decode_b1_t1_c512_bf16`, `sampled_decode_b1_t1_c512_bf16_s8_top5_penalty`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { phase, batch, tokens, capacity, dtype } = self;
-        write!(f, "{}_b{batch}_t{tokens}_c{capacity}_{dtype}", phase.name())
+        write!(f, "{}_b{batch}_t{tokens}_c{capacity}_{dtype}", phase.name())?;
+        if let Phase::SampledDecode { steps, .. } = phase {
+            write!(f, "_s{steps}")?;
+        }
+        let SamplerShape { top_logprobs, repetition_penalty } = phase.sampler().unwrap_or_default();
+        if top_logprobs > 0 {
+            write!(f, "_top{top_logprobs}")?;
+        }
+        if repetition_penalty { f.write_str("_penalty") } else { Ok(()) }
     }
 }

@@ -57,6 +57,62 @@ pub enum Input {
     Count,
     /// The token that ought to follow each token, `[batch, tokens]` s32.
     Targets,
+    /// `[batch]` f32: logits are divided by it; 0 takes the likeliest token.
+    Temperature,
+    /// `[batch]` s32: how many of the likeliest tokens are candidates; 0 for all.
+    TopK,
+    /// `[batch]` f32: share of the probability that candidates have; 1 for all.
+    TopP,
+    /// `[batch]` f32: how likely candidates are at least, as a share of the likeliest one's probability.
+    MinP,
+    /// `[batch, 2]` u32, low word first: what the row's noise is made of, with a token's position and id.
+    Seed,
+    /// `[batch]` f32: what logits of seen tokens are divided by if positive, and multiplied by if not.
+    RepetitionPenalty,
+    /// `[batch, capacity]` s32: the token at each position, those of this step included.
+    History,
+    /// `[batch]` s32: how many tokens a dispatch chooses for the row at most.
+    Remaining,
+    /// `[batch]` pred: whether a token that ends the sequence ends the row.
+    StopAtEos,
+}
+
+impl Input {
+    /// Every input.
+    pub const ALL: [Self; 13] = [
+        Self::Tokens,
+        Self::Start,
+        Self::Count,
+        Self::Targets,
+        Self::Temperature,
+        Self::TopK,
+        Self::TopP,
+        Self::MinP,
+        Self::Seed,
+        Self::RepetitionPenalty,
+        Self::History,
+        Self::Remaining,
+        Self::StopAtEos,
+    ];
+
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Start => "start",
+            Self::Count => "count",
+            Self::Targets => "targets",
+            Self::Temperature => "temperature",
+            Self::TopK => "top_k",
+            Self::TopP => "top_p",
+            Self::MinP => "min_p",
+            Self::Seed => "seed",
+            Self::RepetitionPenalty => "repetition_penalty",
+            Self::History => "history",
+            Self::Remaining => "remaining",
+            Self::StopAtEos => "stop_at_eos",
+        }
+    }
 }
 
 /// Half of a layer's KV cache, `[batch, kv_heads, slots, head_dim]`.
@@ -116,6 +172,48 @@ pub enum Output {
     Logits,
     /// Negative log-likelihood of each target, in nats, `[batch, tokens]` f32.
     Nll,
+    /// The tokens chosen, `[batch, steps]` s32; each row's first [`Counts`](Self::Counts) are, the rest is -1.
+    Tokens,
+    /// How many tokens were chosen for each row, `[batch]` s32.
+    Counts,
+    /// Log-probability of each token chosen, in nats, by the model's own distribution: before penalty, temperature and
+    /// filters. `[batch, steps]` f32.
+    Logprobs,
+    /// The likeliest tokens at each position, likeliest first, `[batch, steps, n]` s32.
+    TopTokens,
+    /// Their log-probabilities, `[batch, steps, n]` f32.
+    TopLogprobs,
+    /// The first token whose logit was NaN or positive infinity, `[batch]` s32, or `i32::MAX` if there was none. It ends
+    /// the row: there is no choice after its tokens.
+    NonFinite,
+}
+
+impl Output {
+    /// Every output.
+    pub const ALL: [Self; 8] = [
+        Self::Logits,
+        Self::Nll,
+        Self::Tokens,
+        Self::Counts,
+        Self::Logprobs,
+        Self::TopTokens,
+        Self::TopLogprobs,
+        Self::NonFinite,
+    ];
+
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logits => "logits",
+            Self::Nll => "nll",
+            Self::Tokens => "tokens",
+            Self::Counts => "counts",
+            Self::Logprobs => "logprobs",
+            Self::TopTokens => "top_tokens",
+            Self::TopLogprobs => "top_logprobs",
+            Self::NonFinite => "non_finite",
+        }
+    }
 }
 
 impl Signature {

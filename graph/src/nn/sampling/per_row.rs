@@ -31,8 +31,11 @@ pub(super) fn count(b: &mut FunctionBuilder<'_>, pred: ValueId) -> Built {
     sum(b, ones)
 }
 
-/// Whether the predicate, a vector, holds anywhere: a scalar.
-pub(super) fn any(b: &mut FunctionBuilder<'_>, pred: ValueId) -> Built {
+/// Whether `pred`, a vector, holds anywhere: a scalar.
+///
+/// # Errors
+/// If it is no predicate.
+pub fn any(b: &mut FunctionBuilder<'_>, pred: ValueId) -> Built {
     reduce(b, pred, BinaryKind::Or, Literal::pred(false))
 }
 
