@@ -56,6 +56,21 @@ impl DimSharding {
 }
 
 impl Sharding {
+    /// A sharding that is known already, such as one that a file tells of: dimensions as they are split over `mesh`.
+    /// `None` if that cannot be: a split over an axis that the mesh lacks or that splits another dimension, or into a
+    /// number of shards that does not divide the axis.
+    pub fn of_dims(mesh: &Mesh, dims: Vec<DimSharding>) -> Option<Self> {
+        let mut taken: Vec<&str> = Vec::new();
+        for split in dims.iter().flat_map(|dim| &dim.splits) {
+            let devices = mesh.size(&split.axis)?;
+            if taken.contains(&split.axis.as_str()) || split.shards == 0 || devices % split.shards != 0 {
+                return None;
+            }
+            taken.push(&split.axis);
+        }
+        Some(Self { mesh: mesh.clone(), dims, deviations: Vec::new() })
+    }
+
     /// The mesh.
     pub fn mesh(&self) -> &Mesh {
         &self.mesh
@@ -142,5 +157,29 @@ impl fmt::Display for Sharding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dims: Vec<String> = self.dims.iter().map(|dim| self.split_text(dim)).collect();
         write!(f, "[{}]", dims.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_on_the_mesh_is_a_sharding() {
+        let mesh: Mesh = "data=2,model=4".parse().unwrap();
+        let sharding = |splits: &[&[(&str, usize)]]| {
+            let split = |&(axis, shards): &(&str, usize)| AxisSplit { axis: axis.to_string(), shards };
+            let dim = |splits: &&[(&str, usize)]| DimSharding {
+                size: 8,
+                splits: splits.iter().map(split).collect(),
+            };
+            Sharding::of_dims(&mesh, splits.iter().map(dim).collect())
+        };
+        let split = sharding(&[&[("model", 2)], &[], &[("data", 2)]]).unwrap();
+        assert_eq!((split.to_string().as_str(), split.shard_shape()), ("[model/2, -, data]", vec![4, 8, 4]));
+        assert_eq!(sharding(&[&[("seq", 2)]]), None, "no such axis");
+        assert_eq!(sharding(&[&[("model", 3)]]), None, "4 devices, 3 shards");
+        assert_eq!(sharding(&[&[("model", 0)]]), None);
+        assert_eq!(sharding(&[&[("model", 4)], &[("model", 4)]]), None, "twice");
     }
 }

@@ -1,0 +1,47 @@
+//! Whether two models have the same programs.
+
+use lapidary_models::config::GemmaConfig;
+use serde_json::{Map, Value};
+
+/// Fields of `config.json` that make no difference to programs: which tokens mean something, and what the weights are
+/// stored as.
+const NOT_IN_PROGRAMS: [&str; 4] = ["bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype"];
+
+/// What differs in `config.json`, with both values; `None` if the programs are the same.
+pub(super) fn differences(bundle: &GemmaConfig, model: &GemmaConfig) -> Option<String> {
+    let (bundle, model) = (fields(bundle), fields(model));
+    let names = bundle.keys().chain(model.keys().filter(|name| !bundle.contains_key(*name)));
+    let value = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
+    let differ = names.filter_map(|name| {
+        let (bundle, model) = (value(&bundle, name), value(&model, name));
+        (bundle != model).then(|| format!("{name} is {bundle} in the bundle and {model} in the model"))
+    });
+    let differ: Vec<String> = differ.collect();
+    (!differ.is_empty()).then(|| differ.join(", "))
+}
+
+/// What decides programs, in the spelling of this version.
+fn fields(config: &GemmaConfig) -> Map<String, Value> {
+    // What was just written as JSON can be read.
+    let mut fields: Map<String, Value> = serde_json::from_str(&config.to_json()).unwrap_or_default();
+    NOT_IN_PROGRAMS.iter().for_each(|name| drop(fields.remove(*name)));
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_count_and_tokens_do_not() {
+        let tiny = GemmaConfig::tiny();
+        let mut other = tiny.clone();
+        other.eos_token_ids.push(7);
+        other.pad_token_id += 1;
+        assert_eq!(differences(&tiny, &other), None);
+        other.hidden_size += 8;
+        let differences = differences(&tiny, &other).unwrap();
+        let (bundle, model) = (tiny.hidden_size, other.hidden_size);
+        assert_eq!(differences, format!("hidden_size is {bundle} in the bundle and {model} in the model"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What a bundle's programs take and return, from its manifest.
+
+use std::collections::HashMap;
+
+use lapidary_graph::{DType, LogicalAxes, TensorType};
+use lapidary_lower::sharding::{AxisSplit, DimSharding};
+use lapidary_lower::{EntryShardings, Mesh, Sharding};
+use lapidary_models::config::GemmaConfig;
+use lapidary_models::program::{
+    Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind,
+};
+use lapidary_models::weights::{WeightSpec, weight_specs};
+
+use crate::bundle::ProgramManifest;
+use crate::engine::programs::Interface;
+use crate::export::{ParamManifest, RoleManifest, ValueManifest, input_name, output_name};
+
+/// Reads the signatures of one model's programs on one mesh.
+pub(super) struct InterfaceReader<'m> {
+    mesh: &'m Mesh,
+    layers: usize,
+    weights: HashMap<String, WeightSpec>,
+}
+
+impl<'m> InterfaceReader<'m> {
+    /// A reader for programs of `config`.
+    pub(super) fn new(config: &GemmaConfig, mesh: &'m Mesh) -> Self {
+        let weights = weight_specs(config).into_iter().map(|spec| (spec.name.clone(), spec));
+        Self { mesh, layers: config.num_layers, weights: weights.collect() }
+    }
+
+    /// What a program takes and returns.
+    ///
+    /// # Errors
+    /// The name of a parameter or result that is not one of a program of this model, and what is wrong with it.
+    pub(super) fn read(&self, program: &ProgramManifest) -> Result<Interface, String> {
+        let mut signature = Signature::default();
+        let mut shardings = EntryShardings { params: Vec::new(), results: Vec::new() };
+        for ParamManifest { value, donated_to } in &program.parameters {
+            let of = |problem: String| format!("parameter `{}` {problem}", value.name);
+            let role = self.param_role(&value.role).map_err(of)?;
+            let (ty, axes, sharding) = self.layout(value).map_err(of)?;
+            let name = value.name.clone();
+            signature.params.push(ParamSpec { name, role, ty, axes, donated_to: *donated_to });
+            shardings.params.push(sharding);
+        }
+        for value in &program.results {
+            let of = |problem: String| format!("result `{}` {problem}", value.name);
+            let role = self.result_role(&value.role).map_err(of)?;
+            let (ty, axes, sharding) = self.layout(value).map_err(of)?;
+            signature.results.push(ResultSpec { name: value.name.clone(), role, ty, axes });
+            shardings.results.push(sharding);
+        }
+        Ok(Interface { signature, shardings })
+    }
+
+    fn param_role(&self, role: &RoleManifest) -> Result<ParamRole, String> {
+        match role {
+            RoleManifest::Weight { tensor } => {
+                let spec = self.weights.get(tensor);
+                let spec = spec.ok_or_else(|| format!("is the tensor `{tensor}`, which the model lacks"))?;
+                Ok(ParamRole::Weight(spec.clone()))
+            }
+            RoleManifest::Input { input } => {
+                let known = Input::ALL.into_iter().find(|known| input_name(*known) == input);
+                known.map(ParamRole::Input).ok_or_else(|| format!("is an unknown input `{input}`"))
+            }
+            RoleManifest::State { layer, half } => {
+                let (layer, kind) = self.state(*layer, half)?;
+                Ok(ParamRole::State { layer, kind })
+            }
+            RoleManifest::Output { output } => Err(format!("is an output `{output}`")),
+        }
+    }
+
+    fn result_role(&self, role: &RoleManifest) -> Result<ResultRole, String> {
+        match role {
+            RoleManifest::Output { output } => {
+                let known = Output::ALL.into_iter().find(|known| output_name(*known) == output);
+                known.map(ResultRole::Output).ok_or_else(|| format!("is an unknown output `{output}`"))
+            }
+            RoleManifest::State { layer, half } => {
+                let (layer, kind) = self.state(*layer, half)?;
+                Ok(ResultRole::State { layer, kind })
+            }
+            RoleManifest::Weight { tensor: name } | RoleManifest::Input { input: name } => {
+                Err(format!("is `{name}`, which no program returns"))
+            }
+        }
+    }
+
+    fn state(&self, layer: usize, half: &str) -> Result<(usize, StateKind), String> {
+        let kind = StateKind::ALL.into_iter().find(|kind| kind.name() == half);
+        match kind {
+            Some(kind) if layer < self.layers => Ok((layer, kind)),
+            Some(_) | None => Err(format!("is an unknown state `{half}` of layer {layer}")),
+        }
+    }
+
+    fn layout(&self, value: &ValueManifest) -> Result<(TensorType, LogicalAxes, Sharding), String> {
+        let dtype: DType = value.dtype.parse().map_err(|error| format!("cannot be read: {error}"))?;
+        if value.sharding.len() != value.shape.len() {
+            return Err("is not split as it is shaped".to_string());
+        }
+        let dims = value.shape.iter().zip(&value.sharding).map(|(&size, splits)| {
+            let splits =
+                splits.iter().map(|split| AxisSplit { axis: split.axis.clone(), shards: split.shards });
+            DimSharding { size, splits: splits.collect() }
+        });
+        let sharding = Sharding::of_dims(self.mesh, dims.collect());
+        let sharding = sharding.filter(|sharding| sharding.shard_shape() == value.shard_shape);
+        let sharding = sharding.ok_or_else(|| format!("cannot be split so over the mesh `{}`", self.mesh))?;
+        let ty = TensorType::new(dtype, value.shape.as_slice());
+        Ok((ty, LogicalAxes(value.axes.clone()), sharding))
+    }
+}
