@@ -37,6 +37,17 @@ impl Api {
         ApiVersion { major: header.major_version, minor: header.minor_version }
     }
 
+    /// The first of the plugin's extensions; null if it has none.
+    pub(super) fn extensions(&self) -> *const c_void {
+        // SAFETY: the header is part of every `PJRT_Api`.
+        unsafe { self.table.as_ref() }.extension_start
+    }
+
+    /// The error that says that the plugin lacks a function.
+    pub(super) fn unsupported(&self, function: &'static str) -> Error {
+        Error::Unsupported { plugin: self.plugin.to_string(), function, version: self.version() }
+    }
+
     /// Address of the table, which tells loaded plugins apart.
     pub(crate) fn address(&self) -> usize {
         self.table.as_ptr() as usize
@@ -62,11 +73,7 @@ impl Api {
     }
 
     fn slot<A: Arguments>(&self) -> Result<NonNull<c_void>> {
-        self.slot_at(A::SLOT_OFFSET).ok_or_else(|| Error::Unsupported {
-            plugin: self.plugin.to_string(),
-            function: A::FUNCTION,
-            version: self.version(),
-        })
+        self.slot_at(A::SLOT_OFFSET).ok_or_else(|| self.unsupported(A::FUNCTION))
     }
 
     /// The function pointer at a byte offset, if the table reaches that far and it is not null.

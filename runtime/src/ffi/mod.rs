@@ -9,6 +9,7 @@ mod abi;
 pub(crate) mod api;
 pub(crate) mod buffer;
 pub(crate) mod client;
+pub(crate) mod custom_call;
 pub(crate) mod device;
 pub(crate) mod event;
 pub(crate) mod executable;
