@@ -60,7 +60,7 @@ fn prefill_and_decode_match_float64_past_the_ring() {
         let checkpoint = Checkpoint::open(&golden_dir(case)).unwrap();
         let vocab = checkpoint.config().live_vocab_size();
         let Sequence { tokens, logits, .. } = longest(&golden);
-        let expected = |row: &Rows<'_>, index: usize| {
+        let expected = |row: &Rows, index: usize| {
             let last = row.length(index) - 1;
             &logits[last * vocab..][..vocab]
         };

@@ -7,10 +7,13 @@ mod golden;
 
 use lapidary_graph::{DType, text, verify_program};
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramShape, build};
+use lapidary_models::program::{Phase, ProgramShape, SamplerShape, build};
 
 const GOLDENS: [&str; 6] =
     ["gemma2-windowed", "gemma2-bf16", "gemma2-sharded", "gemma1-mqa", "gemma1-mha", "gemma1-f16"];
+
+const PLAIN: SamplerShape = SamplerShape { top_logprobs: 0, repetition_penalty: false };
+const FULL: SamplerShape = SamplerShape { top_logprobs: 2, repetition_penalty: true };
 
 /// All phases, with and without room for a ring to be shorter than the context.
 fn shapes(config: &GemmaConfig) -> Vec<ProgramShape> {
@@ -23,6 +26,10 @@ fn shapes(config: &GemmaConfig) -> Vec<ProgramShape> {
                 (Phase::Decode, 1),
                 (Phase::Score { logits: false }, 5),
                 (Phase::Score { logits: true }, 16),
+                (Phase::SampledPrefill(FULL), 16),
+                (Phase::SampledDecode { steps: 1, sampler: FULL }, 1),
+                (Phase::SampledDecode { steps: 4, sampler: PLAIN }, 1),
+                (Phase::SampledDecode { steps: 4, sampler: FULL }, 1),
             ] {
                 shapes.push(ProgramShape { phase, batch: 3, tokens, capacity, dtype });
             }

@@ -149,7 +149,8 @@ fn a_row_draws_the_same_in_any_company() {
         .map(|i| Choice { seed: u64::MAX - i, position: i as i32, temperature: 2.0, top_p: 0.9, ..DRAW })
         .collect();
     let together = sample(&vec![row.clone(); 6], &choices);
-    let alone: Vec<usize> = choices.iter().map(|choice| sample(&[row.clone()], &[*choice])[0]).collect();
+    let alone: Vec<usize> =
+        choices.iter().map(|choice| sample(std::slice::from_ref(&row), &[*choice])[0]).collect();
     assert_eq!(together, alone);
     let other_seeds: Vec<Choice> =
         choices.iter().map(|c| Choice { seed: c.seed ^ (1 << 40), ..*c }).collect();

@@ -1,5 +1,8 @@
 //! What sampling means, on the host and without haste: sorted lists and f64, sharing nothing with the compositions.
 
+// Every test binary compiles this module, and none uses all of it.
+#![allow(dead_code)]
+
 /// How one row's token is chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice {

@@ -6,11 +6,15 @@ use super::*;
 use crate::config::GemmaConfig;
 
 const NAMES: [&str; 5] = ["gemma-2b", "gemma-7b", "gemma2-2b", "gemma2-9b", "gemma2-27b"];
-const PHASES: [(Phase, usize); 4] = [
+const SAMPLER: SamplerShape = SamplerShape { top_logprobs: 3, repetition_penalty: true };
+const PHASES: [(Phase, usize); 7] = [
     (Phase::Prefill, 128),
     (Phase::Decode, 1),
     (Phase::Score { logits: false }, 64),
     (Phase::Score { logits: true }, 64),
+    (Phase::SampledPrefill(SAMPLER), 64),
+    (Phase::SampledDecode { steps: 1, sampler: SAMPLER }, 1),
+    (Phase::SampledDecode { steps: 8, sampler: SAMPLER }, 1),
 ];
 
 fn shape(phase: Phase, tokens: usize) -> ProgramShape {
@@ -42,19 +46,46 @@ fn all_models_build_in_all_phases() {
 #[test]
 fn state_is_donated_to_the_result_of_its_layer() {
     let config = GemmaConfig::named("gemma2-2b").unwrap();
-    let signature = build(&config, &shape(Phase::Decode, 1)).unwrap().signature;
-    let mut states = 0;
-    for param in &signature.params {
-        let ParamRole::State { layer, kind } = param.role else {
-            assert_eq!(param.donated_to, None, "{}", param.name);
-            continue;
-        };
-        states += 1;
-        let result = &signature.results[param.donated_to.unwrap()];
-        assert_eq!(result.role, ResultRole::State { layer, kind });
-        assert_eq!(result.ty, param.ty);
+    for phase in [Phase::Decode, Phase::SampledDecode { steps: 8, sampler: SAMPLER }] {
+        let signature = build(&config, &shape(phase, 1)).unwrap().signature;
+        let mut states = 0;
+        for param in &signature.params {
+            let ParamRole::State { layer, kind } = param.role else {
+                assert_eq!(param.donated_to, None, "{}", param.name);
+                continue;
+            };
+            states += 1;
+            let result = &signature.results[param.donated_to.unwrap()];
+            assert_eq!(result.role, ResultRole::State { layer, kind });
+            assert_eq!(result.ty, param.ty);
+        }
+        assert_eq!(states, 2 * config.num_layers);
     }
-    assert_eq!(states, 2 * config.num_layers);
+}
+
+#[test]
+fn one_step_is_no_loop_over_layers() {
+    let config = GemmaConfig::named("gemma2-2b").unwrap().with_layers(2).unwrap();
+    let loops_over_layers = |steps| {
+        let program = build(&config, &shape(Phase::SampledDecode { steps, sampler: SAMPLER }, 1)).unwrap();
+        let bodies = program.module.functions.iter().flat_map(|f| &f.ops).filter_map(|op| {
+            let lapidary_graph::Op::While { body, .. } = op.op else { return None };
+            program.module.function(body)
+        });
+        bodies.filter(|body| body.params.len() > program.signature.params.len()).count()
+    };
+    assert_eq!((loops_over_layers(1), loops_over_layers(2)), (0, 1));
+}
+
+#[test]
+fn names_tell_programs_apart() {
+    let sampler = SamplerShape::default();
+    let name = |phase| shape(phase, 1).to_string();
+    assert_eq!(name(Phase::Decode), "decode_b3_t1_c8192_bf16");
+    assert_eq!(name(Phase::SampledDecode { steps: 1, sampler }), "sampled_decode_b3_t1_c8192_bf16_s1");
+    let all = name(Phase::SampledDecode { steps: 8, sampler: SAMPLER });
+    assert_eq!(all, "sampled_decode_b3_t1_c8192_bf16_s8_top3_penalty");
+    assert_eq!(name(Phase::SampledPrefill(SAMPLER)), "sampled_prefill_b3_t1_c8192_bf16_top3_penalty");
 }
 
 #[test]
@@ -75,6 +106,21 @@ fn sizes_that_make_no_program_are_refused() {
         (ProgramShape { capacity: 8193, ..good }, "exceeds the model's context of 8192"),
         (ProgramShape { tokens: 64, capacity: 32, ..good }, "a step of 64 tokens exceeds"),
         (ProgramShape { phase: Phase::Decode, tokens: 2, ..good }, "1 token a row, not 2"),
+        (
+            ProgramShape { phase: Phase::SampledDecode { steps: 0, sampler: SAMPLER }, tokens: 1, ..good },
+            "at least one step",
+        ),
+        (
+            ProgramShape { phase: Phase::SampledDecode { steps: 2, sampler: SAMPLER }, tokens: 2, ..good },
+            "1 token a row, not 2",
+        ),
+        (
+            ProgramShape {
+                phase: Phase::SampledPrefill(SamplerShape { top_logprobs: 21, ..SAMPLER }),
+                ..good
+            },
+            "the 21 likeliest tokens; at most 20",
+        ),
         (ProgramShape { dtype: DType::F16, ..good }, "bf16 or f32, not f16"),
     ];
     for (shape, message) in refused {

@@ -1,18 +1,22 @@
 //! A batch of rows whose steps the interpreter runs, bound by signature as an engine would.
 
+// Every test binary compiles this module, and none uses all of it.
+#![allow(dead_code)]
+
 use std::collections::HashMap;
 
 use lapidary_graph::interp::{Tensor, evaluate};
 use lapidary_graph::{DType, TensorType, verify_program};
 use lapidary_models::checkpoint::Checkpoint;
+use lapidary_models::config::GemmaConfig;
 use lapidary_models::dtype::StoredDtype;
 use lapidary_models::program::{
     Input, Output, ParamRole, ParamSpec, Phase, Program, ProgramShape, ResultRole, StateKind, build,
 };
 
 /// Rows of sequences and their KV cache, in f32.
-pub struct Rows<'c> {
-    checkpoint: &'c Checkpoint,
+pub struct Rows {
+    config: GemmaConfig,
     weights: HashMap<String, Tensor>,
     /// The cache; empty (zeros) until the first step.
     state: HashMap<(usize, StateKind), Tensor>,
@@ -21,8 +25,23 @@ pub struct Rows<'c> {
     programs: HashMap<ProgramShape, Program>,
 }
 
-impl<'c> Rows<'c> {
-    pub fn new(checkpoint: &'c Checkpoint, rows: usize, capacity: usize) -> Self {
+/// How a row's tokens are chosen, where a program does so.
+#[derive(Clone, Debug)]
+pub struct RowChoice {
+    pub temperature: f32,
+    pub top_k: i32,
+    pub top_p: f32,
+    pub min_p: f32,
+    pub seed: u64,
+    pub repetition_penalty: f32,
+    /// The row's tokens, those of the step included.
+    pub history: Vec<u32>,
+    pub remaining: i32,
+    pub stop_at_eos: bool,
+}
+
+impl Rows {
+    pub fn new(checkpoint: &Checkpoint, rows: usize, capacity: usize) -> Self {
         let weights = checkpoint.tensors().iter().map(|tensor| {
             let mut bytes = vec![0; 4 * tensor.element_count()];
             tensor.convert_into(StoredDtype::F32, &mut bytes).unwrap();
@@ -31,7 +50,19 @@ impl<'c> Rows<'c> {
         });
         let weights = weights.collect();
         let (state, programs) = (HashMap::new(), HashMap::new());
-        Self { checkpoint, weights, state, lengths: vec![0; rows], capacity, programs }
+        let config = checkpoint.config().clone();
+        Self { config, weights, state, lengths: vec![0; rows], capacity, programs }
+    }
+
+    /// The same rows of a model whose sequences end with another token.
+    pub fn ending_with(mut self, eos: u32) -> Self {
+        self.config.eos_token_ids = vec![eos];
+        self
+    }
+
+    /// The KV cache.
+    pub fn state(&self) -> &HashMap<(usize, StateKind), Tensor> {
+        &self.state
     }
 
     /// Tokens that a row's cache holds.
@@ -41,7 +72,26 @@ impl<'c> Rows<'c> {
 
     /// Appends tokens to the rows; the outputs' elements by role.
     pub fn step(&mut self, phase: Phase, width: usize, tokens: &[&[u32]]) -> HashMap<Output, Vec<f64>> {
-        self.run(phase, width, tokens, &[])
+        let outputs = self.run(phase, width, tokens, &[], &[]);
+        self.lengths.iter_mut().zip(tokens).for_each(|(length, tokens)| *length += tokens.len());
+        outputs
+    }
+
+    /// Appends tokens to the rows, and in a loop of steps those that are chosen.
+    pub fn sample(
+        &mut self,
+        phase: Phase,
+        width: usize,
+        tokens: &[&[u32]],
+        choices: &[RowChoice],
+    ) -> HashMap<Output, Vec<f64>> {
+        let outputs = self.run(phase, width, tokens, &[], choices);
+        for ((length, tokens), &chosen) in self.lengths.iter_mut().zip(tokens).zip(&outputs[&Output::Counts])
+        {
+            // The last token that is chosen has not been taken.
+            *length += tokens.len() + (chosen as usize).saturating_sub(1);
+        }
+        outputs
     }
 
     /// Appends tokens to the rows and scores the ones that follow them.
@@ -51,7 +101,9 @@ impl<'c> Rows<'c> {
         tokens: &[&[u32]],
         targets: &[&[u32]],
     ) -> HashMap<Output, Vec<f64>> {
-        self.run(Phase::Score { logits: true }, width, tokens, targets)
+        let outputs = self.run(Phase::Score { logits: true }, width, tokens, targets, &[]);
+        self.lengths.iter_mut().zip(tokens).for_each(|(length, tokens)| *length += tokens.len());
+        outputs
     }
 
     fn run(
@@ -60,11 +112,11 @@ impl<'c> Rows<'c> {
         width: usize,
         tokens: &[&[u32]],
         targets: &[&[u32]],
+        choices: &[RowChoice],
     ) -> HashMap<Output, Vec<f64>> {
         let (batch, capacity) = (self.lengths.len(), self.capacity);
         let shape = ProgramShape { phase, batch, tokens: width, capacity, dtype: DType::F32 };
-        let config = self.checkpoint.config();
-        let program = self.programs.entry(shape).or_insert_with(|| build(config, &shape).unwrap());
+        let program = self.programs.entry(shape).or_insert_with(|| build(&self.config, &shape).unwrap());
         let argument = |param: &ParamSpec| match &param.role {
             ParamRole::Weight(spec) => self.weights[&spec.name].clone(),
             ParamRole::State { layer, kind } => {
@@ -72,13 +124,36 @@ impl<'c> Rows<'c> {
                 self.state.remove(&(*layer, *kind)).unwrap_or_else(zeros)
             }
             ParamRole::Input(input) => {
-                let values: Vec<i32> = match input {
-                    Input::Tokens => padded(tokens, width),
-                    Input::Targets => padded(targets, width),
-                    Input::Start => self.lengths.iter().map(|&length| length as i32).collect(),
-                    Input::Count => tokens.iter().map(|tokens| tokens.len() as i32).collect(),
+                let ints = |values: Vec<i32>| Tensor::from_i32(&param.ty.dims, &values).unwrap();
+                let floats = |get: fn(&RowChoice) -> f32| {
+                    Tensor::from_f32(&param.ty.dims, &choices.iter().map(get).collect::<Vec<_>>()).unwrap()
                 };
-                Tensor::from_i32(&param.ty.dims, &values).unwrap()
+                match input {
+                    Input::Tokens => ints(padded(tokens, width)),
+                    Input::Targets => ints(padded(targets, width)),
+                    Input::Start => ints(self.lengths.iter().map(|&length| length as i32).collect()),
+                    Input::Count => ints(tokens.iter().map(|tokens| tokens.len() as i32).collect()),
+                    Input::Temperature => floats(|choice| choice.temperature),
+                    Input::TopK => ints(choices.iter().map(|choice| choice.top_k).collect()),
+                    Input::TopP => floats(|choice| choice.top_p),
+                    Input::MinP => floats(|choice| choice.min_p),
+                    Input::Seed => {
+                        let words = choices.iter().flat_map(|c| [c.seed as u32, (c.seed >> 32) as u32]);
+                        let words: Vec<i64> = words.map(i64::from).collect();
+                        Tensor::from_ints(DType::U32, &param.ty.dims, &words).unwrap()
+                    }
+                    Input::RepetitionPenalty => floats(|choice| choice.repetition_penalty),
+                    Input::History => {
+                        let histories: Vec<&[u32]> = choices.iter().map(|c| c.history.as_slice()).collect();
+                        ints(padded(&histories, capacity))
+                    }
+                    Input::Remaining => ints(choices.iter().map(|choice| choice.remaining).collect()),
+                    Input::StopAtEos => {
+                        let flags: Vec<u8> =
+                            choices.iter().map(|choice| u8::from(choice.stop_at_eos)).collect();
+                        Tensor::from_bytes(param.ty.clone(), &flags).unwrap()
+                    }
+                }
             }
         };
         let arguments: Vec<Tensor> = program.signature.params.iter().map(argument).collect();
@@ -90,14 +165,15 @@ impl<'c> Rows<'c> {
         for (spec, result) in program.signature.results.iter().zip(results) {
             match spec.role {
                 ResultRole::Output(output) => {
-                    outputs.insert(output, result.to_floats());
+                    let ints = || result.to_ints().into_iter().map(|value| value as f64).collect();
+                    let values = if result.dtype().is_integer() { ints() } else { result.to_floats() };
+                    outputs.insert(output, values);
                 }
                 ResultRole::State { layer, kind } => {
                     self.state.insert((layer, kind), result);
                 }
             }
         }
-        self.lengths.iter_mut().zip(tokens).for_each(|(length, tokens)| *length += tokens.len());
         outputs
     }
 }
