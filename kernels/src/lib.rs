@@ -3,10 +3,14 @@
 //! Every kernel has a portable form, and faster ones that are chosen at run time by what the processor has
 //! ([`Features`]). All of them accumulate in f32. Work is split over the threads of a [`Pool`].
 
+mod attention;
 mod features;
 mod linear;
 mod pool;
+#[cfg(test)]
+mod test_data;
 
+pub use attention::{AttentionError, AttentionNumbers, AttentionOperands, AttentionShape, decode_attention};
 pub use features::{Features, Instructions};
 pub use linear::{Element, LinearError, LinearShape, linear};
 pub use pool::Pool;

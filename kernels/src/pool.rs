@@ -143,6 +143,35 @@ impl Pool {
         let failed = progress.failed.load(Ordering::Relaxed);
         assert!(failed == 0, "{failed} of {parts} parts of a kernel's work panicked");
     }
+
+    /// Calls `work` with each chunk of `len` elements (the last may be shorter) and its number, as [`run`](Self::run).
+    ///
+    /// # Panics
+    /// If `len` is zero, or a part panicked.
+    pub fn each_chunk<T: Send>(&self, data: &mut [T], len: usize, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
+        let total = data.len();
+        let start = Address(data.as_mut_ptr());
+        self.run(total.div_ceil(len), &|part| {
+            let first = part * len;
+            // SAFETY: `first` lies within the slice, and no two parts have elements in common.
+            let chunk =
+                unsafe { std::slice::from_raw_parts_mut(start.get().add(first), len.min(total - first)) };
+            work(part, chunk);
+        });
+    }
+}
+
+/// The address of what several threads write to, each its own elements.
+pub(crate) struct Address<T>(pub(crate) *mut T);
+
+// SAFETY: whoever writes through the address says why no one else writes there.
+unsafe impl<T: Send> Sync for Address<T> {}
+
+impl<T> Address<T> {
+    /// The address. A method, so that a closure takes all of `self` and not the pointer in it.
+    pub(crate) fn get(&self) -> *mut T {
+        self.0
+    }
 }
 
 impl Drop for Pool {

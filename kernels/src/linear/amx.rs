@@ -14,8 +14,9 @@ use std::cell::RefCell;
 
 use half::bf16;
 
-use super::{Element, FEW_ROWS, LinearShape, Shared};
+use super::{Element, FEW_ROWS, LinearShape};
 use crate::Pool;
+use crate::pool::Address;
 
 /// Rows of a tile.
 const TILE: usize = 16;
@@ -68,7 +69,7 @@ pub(super) unsafe fn linear<O: Element>(
         TURNED.with_borrow_mut(|turned| {
             let rows = x.len() / inputs;
             turn(pool, x, inputs, turned);
-            let layer = Layer { rows, inputs, outputs, turned, weight, out: Shared(out.as_mut_ptr()) };
+            let layer = Layer { rows, inputs, outputs, turned, weight, out: Address(out.as_mut_ptr()) };
             // What is left after whole panels is the last one's.
             let panels = (outputs / PANEL).max(1);
             pool.run(panels, &|part| {
@@ -88,11 +89,8 @@ fn turn(pool: &Pool, x: &[bf16], inputs: usize, turned: &mut Vec<Tile>) {
     let steps = inputs / TILE_INPUTS;
     let tiles = rows.next_multiple_of(BAND) / TILE * steps;
     turned.resize(tiles, ZERO);
-    let slots = Shared(turned.as_mut_ptr());
-    pool.run(tiles / steps, &|group| {
-        for step in 0..steps {
-            // SAFETY: each tile is within the vector and written by the one part that it belongs to.
-            let tile = unsafe { &mut *slots.pointer().add(group * steps + step) };
+    pool.each_chunk(turned, steps, &|group, tiles| {
+        for (step, tile) in tiles.iter_mut().enumerate() {
             for row in 0..TILE {
                 let at = (group * TILE + row) * inputs + step * TILE_INPUTS;
                 let pairs = x.get(at..at + TILE_INPUTS).unwrap_or_default().as_chunks::<2>().0;
@@ -113,7 +111,7 @@ struct Layer<'a, O> {
     outputs: usize,
     turned: &'a [Tile],
     weight: &'a [bf16],
-    out: Shared<O>,
+    out: Address<O>,
 }
 
 impl<O: Element> Layer<'_, O> {
@@ -233,7 +231,7 @@ impl<O: Element> Layer<'_, O> {
     fn store(&self, row: usize, column: usize, sums: &Tile) {
         for r in 0..TILE.min(self.rows.saturating_sub(row)) {
             // SAFETY: the row is one of the result's, and the 16 columns are within it and this thread's.
-            let out = unsafe { self.out.pointer().add((row + r) * self.outputs + column) };
+            let out = unsafe { self.out.get().add((row + r) * self.outputs + column) };
             for c in 0..TILE {
                 // SAFETY: as above.
                 unsafe { out.add(c).write(O::round(f32::from_bits(sums.0[c * TILE + r]))) };

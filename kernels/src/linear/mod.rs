@@ -13,6 +13,7 @@ use half::bf16;
 
 pub use element::Element;
 
+use crate::pool::Address;
 use crate::{Features, Instructions, Pool};
 
 /// Sizes of a linear layer.
@@ -129,18 +130,6 @@ impl<O: Element> Columns<'_, O> {
     }
 }
 
-/// The address of what several threads write to, each its own elements.
-struct Shared<T>(*mut T);
-
-// SAFETY: whoever writes through the address says why no one else writes there.
-unsafe impl<T: Send> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn pointer(&self) -> *mut T {
-        self.0
-    }
-}
-
 /// Bytes of weight in a block: long enough that starting one costs nothing, short enough that threads finish together.
 const BLOCK_BYTES: usize = 256 << 10;
 
@@ -159,12 +148,12 @@ fn by_blocks<O: Element>(
     let row_bytes = inputs * size_of::<bf16>();
     let fair = outputs.div_ceil(pool.threads());
     let width = (BLOCK_BYTES / row_bytes).clamp(1, fair).next_multiple_of(OUTPUTS_AT_A_TIME);
-    let shared = Shared(out.as_mut_ptr());
+    let start = Address(out.as_mut_ptr());
     pool.run(outputs.div_ceil(width), &|part| {
         let first = part * width;
         let width = width.min(outputs - first);
         // SAFETY: `first < outputs`, so that the pointer stays within the result's first row.
-        let data = unsafe { shared.pointer().add(first) };
+        let data = unsafe { start.get().add(first) };
         let out = Columns { data, rows, stride: outputs, width, _out: std::marker::PhantomData };
         let weight = weight.get(first * inputs..(first + width) * inputs).unwrap_or_default();
         kernel(Block { shape: LinearShape { outputs: width, ..shape }, x, weight, out });

@@ -1,0 +1,214 @@
+//! One head of the cache, for a stretch of its slots.
+
+use half::bf16;
+
+use super::AttentionNumbers;
+use super::exponential::{exp, tanh};
+use crate::{Features, Instructions};
+
+/// Slots whose scores are computed before their values are read.
+const SLOTS_AT_A_TIME: usize = 64;
+
+/// Elements of a head that are summed at a time.
+const LANES: usize = 64;
+
+/// What a part attends to.
+pub(super) struct Part<'a> {
+    pub(super) numbers: AttentionNumbers,
+    pub(super) head_dim: usize,
+    /// `[group, head_dim]`.
+    pub(super) query: &'a [bf16],
+    pub(super) position: i32,
+    /// `[slots, head_dim]`.
+    pub(super) keys: &'a [bf16],
+    /// `[slots, head_dim]`.
+    pub(super) values: &'a [bf16],
+    pub(super) slot_positions: &'a [i32],
+}
+
+/// What a part of a cache adds to each query of a group.
+pub(super) struct Partial<'m> {
+    /// `Σ exp(score − greatest) · value`, `[group, head_dim]`.
+    sums: &'m mut [f32],
+    /// `Σ exp(score − greatest)`, `[group]`.
+    totals: &'m mut [f32],
+    /// The greatest score, `[group]`; of nothing seen, negative infinity.
+    greatest: &'m mut [f32],
+}
+
+impl<'m> Partial<'m> {
+    /// Numbers that a partial takes.
+    pub(super) fn size(group: usize, head_dim: usize) -> usize {
+        group * (head_dim + 2)
+    }
+
+    /// A partial in `memory` of that size, as it is there.
+    pub(super) fn of(memory: &'m mut [f32], group: usize) -> Self {
+        let (sums, rest) = memory.split_at_mut(memory.len().saturating_sub(2 * group));
+        let (totals, greatest) = rest.split_at_mut(rest.len() / 2);
+        Self { sums, totals, greatest }
+    }
+
+    /// Adds what another part of the same cache found.
+    pub(super) fn join(&mut self, other: &Partial<'_>) {
+        let head_dim = self.sums.len() / self.totals.len().max(1);
+        let groups = self.totals.iter_mut().zip(self.greatest.iter_mut());
+        let others = other.totals.iter().zip(other.greatest.iter());
+        let sums = self.sums.chunks_mut(head_dim).zip(other.sums.chunks(head_dim));
+        for (((total, greatest), (other_total, other_greatest)), (sums, other_sums)) in
+            groups.zip(others).zip(sums)
+        {
+            let new = greatest.max(*other_greatest);
+            if new == f32::NEG_INFINITY {
+                continue;
+            }
+            let (own, others) = (exp(*greatest - new), exp(*other_greatest - new));
+            *greatest = new;
+            *total = *total * own + other_total * others;
+            for (sum, other) in sums.iter_mut().zip(other_sums) {
+                *sum = *sum * own + other * others;
+            }
+        }
+    }
+
+    /// Writes the quotients, `[group, head_dim]`.
+    pub(super) fn finish(&self, out: &mut [bf16]) {
+        let head_dim = self.sums.len() / self.totals.len().max(1);
+        for ((out, sums), total) in
+            out.chunks_mut(head_dim).zip(self.sums.chunks(head_dim)).zip(self.totals.iter())
+        {
+            let factor = if *total > 0.0 { total.recip() } else { *total };
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = bf16::from_f32(sum * factor);
+            }
+        }
+    }
+}
+
+impl Part<'_> {
+    /// Attends, in the fastest form of the processor.
+    pub(super) fn attend(&self, features: Features, partial: &mut Partial<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if features.has(Instructions::Avx512Bf16) {
+                // SAFETY: the processor has what the function is compiled for.
+                return unsafe { attend_avx512(self, partial) };
+            }
+            if features.has(Instructions::Avx2) {
+                // SAFETY: as above.
+                return unsafe { attend_avx2(self, partial) };
+            }
+        }
+        let _ = (features, Instructions::Portable);
+        attend(self, partial);
+    }
+
+    /// Whether the query sees what is at this position.
+    #[inline(always)]
+    fn sees(&self, position: i32) -> bool {
+        let near = self.numbers.window.is_none_or(|window| self.position.wrapping_sub(position) < window);
+        position >= 0 && position <= self.position && near
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn attend_avx512(part: &Part<'_>, partial: &mut Partial<'_>) {
+    attend(part, partial);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn attend_avx2(part: &Part<'_>, partial: &mut Partial<'_>) {
+    attend(part, partial);
+}
+
+// Inlined into callers with different instructions, which makes vectors of different widths of it.
+#[inline(always)]
+fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
+    let dim = part.head_dim;
+    partial.sums.fill(0.0);
+    partial.totals.fill(0.0);
+    partial.greatest.fill(f32::NEG_INFINITY);
+    let slots = part.slot_positions.chunks(SLOTS_AT_A_TIME);
+    let keys = part.keys.chunks(SLOTS_AT_A_TIME * dim).zip(part.values.chunks(SLOTS_AT_A_TIME * dim));
+    for (positions, (keys, values)) in slots.zip(keys) {
+        if !positions.iter().any(|&position| part.sees(position)) {
+            continue;
+        }
+        let queries = part.query.chunks(dim).zip(partial.sums.chunks_mut(dim));
+        let state = partial.totals.iter_mut().zip(partial.greatest.iter_mut());
+        for ((query, sums), (total, greatest)) in queries.zip(state) {
+            let mut scores = [f32::NEG_INFINITY; SLOTS_AT_A_TIME];
+            for ((score, key), &position) in scores.iter_mut().zip(keys.chunks(dim)).zip(positions) {
+                if part.sees(position) {
+                    *score = dot(query, key) * part.numbers.scale;
+                }
+            }
+            if let Some(cap) = part.numbers.softcap {
+                for score in scores.iter_mut().filter(|score| **score != f32::NEG_INFINITY) {
+                    *score = tanh(*score / cap) * cap;
+                }
+            }
+            let new = scores
+                .iter()
+                .fold(*greatest, |greatest, &score| if score > greatest { score } else { greatest });
+            if new != *greatest {
+                let shrink = exp(*greatest - new);
+                *total *= shrink;
+                sums.iter_mut().for_each(|sum| *sum *= shrink);
+                *greatest = new;
+            }
+            for score in &mut scores {
+                // A NaN stays one, for the result to show it.
+                *score = if score.is_nan() { *score } else { exp(*score - new) };
+            }
+            *total += scores.iter().sum::<f32>();
+            add_values(sums, &scores, values, dim);
+        }
+    }
+}
+
+/// Four sums side by side, so that additions need not wait for each other.
+#[inline(always)]
+fn dot(query: &[bf16], key: &[bf16]) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    let (queries, query_rest) = query.as_chunks::<LANES>();
+    let (keys, key_rest) = key.as_chunks::<LANES>();
+    for (query, key) in queries.iter().zip(keys) {
+        for ((sum, query), key) in sums.iter_mut().zip(query).zip(key) {
+            *sum += wide(*query) * wide(*key);
+        }
+    }
+    let rest: f32 = query_rest.iter().zip(key_rest).map(|(query, key)| wide(*query) * wide(*key)).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+/// `sums += weights · values`, a few elements of a head at a time, which stay in registers.
+#[inline(always)]
+fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16], dim: usize) {
+    let (lanes, rest) = sums.as_chunks_mut::<LANES>();
+    let whole = lanes.len() * LANES;
+    for (index, sums) in lanes.iter_mut().enumerate() {
+        let mut local = *sums;
+        for (weight, value) in weights.iter().zip(values.chunks(dim)) {
+            if let Some(value) = value.get(index * LANES..).and_then(|value| value.first_chunk::<LANES>()) {
+                for (sum, value) in local.iter_mut().zip(value) {
+                    *sum += weight * wide(*value);
+                }
+            }
+        }
+        *sums = local;
+    }
+    for (weight, value) in weights.iter().zip(values.chunks(dim)) {
+        for (sum, value) in rest.iter_mut().zip(value.get(whole..).unwrap_or_default()) {
+            *sum += weight * wide(*value);
+        }
+    }
+}
+
+/// A bf16 is the upper half of an f32.
+#[inline(always)]
+fn wide(value: bf16) -> f32 {
+    f32::from_bits(u32::from(value.to_bits()) << 16)
+}
