@@ -2,16 +2,17 @@
 
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use lapidary_lower::Mesh;
 use lapidary_runtime::plugins::LocatedPlugin;
+use serde::de::DeserializeOwned;
 
 use super::digest::size_and_sha256;
 use super::error::{BundleError, Reported};
-use super::job::{Compiled, DUMP, Devices, Job, Outcome, read, write};
+use super::job::{Compiled, DUMP, Devices, Job, Outcome, PluginFacts, Product, read, write};
 use super::manifest::{
     BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, MemoryManifest,
     PluginManifest, ProgramManifest,
@@ -103,7 +104,7 @@ impl NewBundle {
             let folder = Path::new(PROGRAMS).join(name);
             self.directory.write(folder.join(PROGRAM_FILE), text.as_bytes())?;
             let job = self.job(request, &devices, &folder)?;
-            let compiled =
+            let compiled: Compiled =
                 run(request, name, &job, &mut || progress(Progress { done, total, program: name }))?;
             check_memory(request.target, name, compiled.memory.as_ref())?;
             programs.push(ProgramManifest {
@@ -137,28 +138,8 @@ impl NewBundle {
         devices: &Devices,
         folder: &Path,
     ) -> Result<Job, BundleError> {
-        let using = |path: &Path| {
-            let path = path.to_owned();
-            move |source| BundleError::File { path, source }
-        };
         let scratch = self.directory.scratch()?;
-        // What the compiler dumped of another program.
-        match std::fs::remove_dir_all(scratch.join(DUMP)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(using(&scratch)(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
-        let plugin = &request.plugin.path;
-        Ok(Job {
-            plugin: std::path::absolute(plugin).map_err(using(plugin))?,
-            devices: devices.clone(),
-            mesh: request.mesh.axes().to_vec(),
-            flags: request.export.manifest.target.compiler_flags.clone(),
-            folder: self.directory.path().join(folder),
-            scratch: scratch.clone(),
-            outcome: scratch.join("outcome.json"),
-        })
+        job(request, devices, Product::Executable, self.directory.path().join(folder), &scratch)
     }
 
     /// The files of a program's folder.
@@ -180,13 +161,45 @@ impl NewBundle {
     }
 }
 
+/// A job for the program in a folder.
+pub(super) fn job(
+    request: &CompileRequest<'_>,
+    devices: &Devices,
+    product: Product,
+    folder: PathBuf,
+    scratch: &Path,
+) -> Result<Job, BundleError> {
+    let using = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BundleError::File { path, source }
+    };
+    // What the compiler dumped of another program.
+    match std::fs::remove_dir_all(scratch.join(DUMP)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(using(scratch)(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let plugin = &request.plugin.path;
+    Ok(Job {
+        plugin: std::path::absolute(plugin).map_err(using(plugin))?,
+        devices: devices.clone(),
+        mesh: request.mesh.axes().to_vec(),
+        flags: request.export.manifest.target.compiler_flags.clone(),
+        product,
+        folder,
+        scratch: scratch.to_owned(),
+        outcome: scratch.join("outcome.json"),
+    })
+}
+
 /// Has a process do a job.
-fn run(
+pub(super) fn run<T: DeserializeOwned>(
     request: &CompileRequest<'_>,
     program: &str,
     job: &Job,
     poll: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Compiled, BundleError> {
+) -> Result<T, BundleError> {
     let file = job.outcome.with_file_name("job.json");
     write(&file, job).map_err(|source| BundleError::File { path: file.clone(), source })?;
     let mut command = (request.worker)();
@@ -203,7 +216,7 @@ fn run(
         End::Cancelled => return Err(BundleError::Cancelled),
     };
     match status.success().then(|| read(&job.outcome)) {
-        Some(Ok(Outcome::Compiled(compiled))) => Ok(*compiled),
+        Some(Ok(Outcome::Done(answer))) => Ok(answer),
         Some(Ok(Outcome::Failed(reason))) => Err(refusal(program, target, reason)),
         Some(Err(source)) => Err(BundleError::File { path: job.outcome.clone(), source }),
         // Ctrl-C goes to both processes, and may come here first.
@@ -267,9 +280,6 @@ fn manifest(
     compiled: Compiled,
     programs: Vec<ProgramManifest>,
 ) -> Result<BundleManifest, BundleError> {
-    let LocatedPlugin { kind, path, version, .. } = request.plugin;
-    let (_, sha256) =
-        size_and_sha256(path).map_err(|source| BundleError::File { path: path.clone(), source })?;
     let export::Manifest { generator, model, dtype, target, devices: count, mesh, rules, .. } =
         request.export.manifest.clone();
     Ok(BundleManifest {
@@ -279,15 +289,7 @@ fn manifest(
         dtype,
         target,
         topology: devices.topology().cloned(),
-        plugin: PluginManifest {
-            kind: kind.to_string(),
-            version: version.clone(),
-            sha256,
-            api_version: compiled.api_version,
-            platform: compiled.platform,
-            platform_version: compiled.platform_version,
-            attributes: compiled.attributes,
-        },
+        plugin: plugin_manifest(request.plugin, compiled.plugin)?,
         devices: count,
         mesh,
         rules,
@@ -297,6 +299,26 @@ fn manifest(
             device_assignment: compiled.device_assignment,
         },
         programs,
+    })
+}
+
+/// A plugin, by its library and by what it says of itself.
+pub(super) fn plugin_manifest(
+    plugin: &LocatedPlugin,
+    facts: PluginFacts,
+) -> Result<PluginManifest, BundleError> {
+    let LocatedPlugin { kind, path, version, .. } = plugin;
+    let (_, sha256) =
+        size_and_sha256(path).map_err(|source| BundleError::File { path: path.clone(), source })?;
+    let PluginFacts { api_version, platform, platform_version, attributes } = facts;
+    Ok(PluginManifest {
+        kind: kind.to_string(),
+        version: version.clone(),
+        sha256,
+        api_version,
+        platform,
+        platform_version,
+        attributes,
     })
 }
 

@@ -111,6 +111,16 @@ pub enum BundleError {
         /// The most memory that it had, in words; empty if that is not known.
         memory: String,
     },
+    /// A compiler that does not hand out what it makes of a program before it optimizes it.
+    #[error(
+        "the compiler for {target} did not dump the HLO of {program}: leave out --hlo, or choose another target"
+    )]
+    NoHlo {
+        /// Name of the program.
+        program: String,
+        /// The target.
+        target: String,
+    },
     /// A stop was asked for.
     #[error("compiling was stopped")]
     Cancelled,

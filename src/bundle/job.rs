@@ -25,6 +25,8 @@ pub struct Job {
     pub(super) mesh: Vec<(String, usize)>,
     /// Compiler flags.
     pub(super) flags: BTreeMap<String, bool>,
+    /// What to make.
+    pub(super) product: Product,
     /// Folder with the program, for what becomes of it.
     pub(super) folder: PathBuf,
     /// Folder for what is not to be kept. The compiling process runs in it, and the compiler dumps into [`DUMP`] in
@@ -32,6 +34,19 @@ pub struct Job {
     pub(super) scratch: PathBuf,
     /// Where to say how it went.
     pub(super) outcome: PathBuf,
+}
+
+/// What is wanted of a compiler.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Product {
+    /// The executable, and the optimized program.
+    Executable,
+    /// The program before it is optimized, which the compiler dumps.
+    ImportedHlo {
+        /// Where to say what the plugin is ([`PluginFacts`]), before it compiles: who wants only the dump ends the
+        /// process as soon as it is there.
+        plugin: PathBuf,
+    },
 }
 
 /// Devices to compile for.
@@ -64,18 +79,25 @@ impl From<&TopologyOption> for Value {
 
 /// How a job went.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(super) enum Outcome {
-    Compiled(Box<Compiled>),
+pub(super) enum Outcome<T> {
+    /// What there is to say: of an executable [`Compiled`], of imported HLO nothing.
+    Done(T),
     Failed(Reported),
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct PluginFacts {
+    pub(super) api_version: String,
+    pub(super) platform: String,
+    pub(super) platform_version: String,
+    pub(super) attributes: BTreeMap<String, Json>,
 }
 
 /// What is known of a program once it is compiled.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Compiled {
-    pub(super) api_version: String,
-    pub(super) platform: String,
-    pub(super) platform_version: String,
-    pub(super) attributes: BTreeMap<String, Json>,
+    pub(super) plugin: PluginFacts,
     pub(super) device_assignment: Vec<i32>,
     pub(super) seconds: f64,
     pub(super) peak_process_bytes: Option<u64>,

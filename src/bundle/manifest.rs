@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::job::TopologyOption;
 use crate::export::{
     AxisManifest, GeneratorManifest, ModelManifest, ParamManifest, RuleManifest, TargetManifest,
     ValueManifest,
 };
+pub use crate::export::{FileManifest, PluginManifest};
 
 /// What a bundle's manifest says that it is; the number changes when a reader of the old one would err.
 pub const FORMAT: &str = "lapidary-bundle/1";
@@ -29,7 +29,7 @@ pub struct BundleManifest {
     pub target: TargetManifest,
     /// The devices as the plugin was asked for them; null where it compiles for devices that are here.
     pub topology: Option<TopologyManifest>,
-    /// What compiled them.
+    /// What compiled them. An executable is for this very plugin.
     pub plugin: PluginManifest,
     /// Number of devices.
     pub devices: usize,
@@ -56,25 +56,6 @@ pub struct TopologyManifest {
     pub name: String,
     /// Options.
     pub options: BTreeMap<String, TopologyOption>,
-}
-
-/// What compiled the programs. An executable is for this very plugin.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct PluginManifest {
-    /// `cpu`, `tpu` or `cuda`.
-    pub kind: String,
-    /// Version of its package; null where none is recorded beside the library.
-    pub version: Option<String>,
-    /// SHA-256 of the library.
-    pub sha256: String,
-    /// Version of the PJRT API that it implements.
-    pub api_version: String,
-    /// The platform, by its own name.
-    pub platform: String,
-    /// The platform's version, in its own words.
-    pub platform_version: String,
-    /// What else it says of itself.
-    pub attributes: BTreeMap<String, Value>,
 }
 
 /// How a program was compiled. Beside this, the target's `compiler_flags` were set.
@@ -116,17 +97,6 @@ pub struct ProgramManifest {
     pub parameters: Vec<ParamManifest>,
     /// The results of `main`, in order.
     pub results: Vec<ValueManifest>,
-}
-
-/// A file.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct FileManifest {
-    /// Its path in the bundle, with `/` between the parts.
-    pub file: String,
-    /// Its size.
-    pub bytes: u64,
-    /// Its SHA-256.
-    pub sha256: String,
 }
 
 /// What compiling took.

@@ -6,10 +6,13 @@
 //! bundle ([`NewBundle::compile`]) starts, watches and, if need be, kills.
 
 mod compile;
+mod compiler;
 mod devices;
 mod digest;
+mod dump;
 mod error;
 mod gpu_config;
+mod import;
 mod job;
 mod manifest;
 mod memory;
@@ -23,6 +26,7 @@ use std::path::Path;
 
 pub use compile::{CompileRequest, NewBundle, Progress};
 pub use error::{BundleError, Reported};
+pub use import::import_hlo;
 pub use job::Job;
 pub use manifest::{
     BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, MemoryManifest,

@@ -1,7 +1,4 @@
-//! The program as the compiler has optimized it, as files.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! The program as the compiler has optimized it.
 
 use lapidary_runtime::OptimizedProgram;
 use prost::Message;
@@ -10,28 +7,21 @@ use prost::Message;
 pub(super) fn hlo_module(program: OptimizedProgram) -> Option<Vec<u8>> {
     match program.format.as_str() {
         "hlo" => Some(program.code),
-        "hlo_with_config" => HloModuleProtoWithConfig::decode(program.code.as_slice()).ok()?.hlo_module,
+        "hlo_with_config" => module_within(&program.code),
         _ => None,
     }
 }
 
-/// The message of `xla/service/hlo.proto` with a module that is not looked into, and so loses nothing.
-#[derive(Clone, PartialEq, Message)]
-struct HloModuleProtoWithConfig {
-    #[prost(bytes = "vec", optional, tag = "1")]
-    hlo_module: Option<Vec<u8>>,
+/// The `HloModuleProto` within an `HloModuleProtoWithConfig`, or within an `HloProto`, as compilers dump it.
+pub(super) fn module_within(message: &[u8]) -> Option<Vec<u8>> {
+    WithModule::decode(message).ok()?.hlo_module
 }
 
-/// The optimized program among the files that a compiler has dumped: plugins hand it out as a message only.
-///
-/// A compiler may dump modules that it makes on the way, too; the whole program is the largest.
-pub(super) fn dumped_text(directory: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(directory).ok()?.flatten();
-    let texts = entries.filter(|entry| {
-        let name = entry.file_name();
-        name.to_string_lossy().ends_with("after_optimizations.txt")
-    });
-    texts.max_by_key(|entry| entry.metadata().map_or(0, |metadata| metadata.len())).map(|entry| entry.path())
+/// What these messages of `xla/service/hlo.proto` have in common. The module is not looked into, and so loses nothing.
+#[derive(Clone, PartialEq, Message)]
+struct WithModule {
+    #[prost(bytes = "vec", optional, tag = "1")]
+    hlo_module: Option<Vec<u8>>,
 }
 
 #[cfg(test)]

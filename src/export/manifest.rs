@@ -42,8 +42,41 @@ pub struct Manifest {
     pub mesh: Vec<AxisManifest>,
     /// How logical axes are split over the mesh.
     pub rules: Vec<RuleManifest>,
+    /// What made the programs' HLO; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importer: Option<PluginManifest>,
     /// The programs.
     pub programs: Vec<ProgramManifest>,
+}
+
+/// The plugin of a compiler.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PluginManifest {
+    /// `cpu`, `tpu` or `cuda`.
+    pub kind: String,
+    /// Version of its package; null where none is recorded beside the library.
+    pub version: Option<String>,
+    /// SHA-256 of the library.
+    pub sha256: String,
+    /// Version of the PJRT API that it implements.
+    pub api_version: String,
+    /// The platform, by its own name.
+    pub platform: String,
+    /// The platform's version, in its own words.
+    pub platform_version: String,
+    /// What else it says of itself.
+    pub attributes: BTreeMap<String, Value>,
+}
+
+/// A file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileManifest {
+    /// Its path beside the manifest, with `/` between the parts.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// What wrote an export.
@@ -112,10 +145,22 @@ pub struct ProgramManifest {
     pub bytes: usize,
     /// Its SHA-256.
     pub sha256: String,
+    /// The program as HLO; absent if it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hlo: Option<HloManifest>,
     /// The parameters of `main`, in order.
     pub parameters: Vec<ParamManifest>,
     /// The results of `main`, in order.
     pub results: Vec<ValueManifest>,
+}
+
+/// A program as HLO: what the compiler makes of the StableHLO before it optimizes anything.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HloManifest {
+    /// An `HloModuleProto`.
+    pub proto: FileManifest,
+    /// The same as the compiler prints it.
+    pub text: FileManifest,
 }
 
 /// A parameter.
@@ -220,6 +265,7 @@ impl Manifest {
                     whole_units: request.rules.keeps_units_whole(logical),
                 })
                 .collect(),
+            importer: None,
             programs,
         }
     }
@@ -237,6 +283,7 @@ impl ProgramManifest {
             file,
             bytes: text.len(),
             sha256: sha256(text.as_bytes()),
+            hlo: None,
             parameters: params.map(|(param, sharding)| ParamManifest::new(param, sharding)).collect(),
             results: results.map(|(result, sharding)| ValueManifest::of_result(result, sharding)).collect(),
         }
@@ -285,18 +332,10 @@ fn state(layer: usize, kind: StateKind) -> RoleManifest {
     RoleManifest::State { layer, half: kind.name().to_string() }
 }
 
-fn input_name(input: Input) -> &'static str {
-    match input {
-        Input::Tokens => "tokens",
-        Input::Start => "start",
-        Input::Count => "count",
-        Input::Targets => "targets",
-    }
+pub(crate) fn input_name(input: Input) -> &'static str {
+    input.name()
 }
 
-fn output_name(output: Output) -> &'static str {
-    match output {
-        Output::Logits => "logits",
-        Output::Nll => "nll",
-    }
+pub(crate) fn output_name(output: Output) -> &'static str {
+    output.name()
 }

@@ -16,13 +16,16 @@ use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{ProgramShape, build};
 use sha2::{Digest, Sha256};
 
-pub(crate) use directory::PROGRAM_SUFFIX;
+pub use directory::NewExport;
+pub(crate) use directory::{HLO_PROTO_SUFFIX, HLO_TEXT_SUFFIX, PROGRAM_SUFFIX};
 pub use error::ExportError;
 pub(crate) use json::to_readable_json;
 pub use manifest::{
-    AxisManifest, FORMAT, GeneratorManifest, MANIFEST, Manifest, ModelManifest, ParamManifest,
-    ProgramManifest, RoleManifest, RuleManifest, SplitManifest, TargetManifest, ValueManifest,
+    AxisManifest, FORMAT, FileManifest, GeneratorManifest, HloManifest, MANIFEST, Manifest, ModelManifest,
+    ParamManifest, PluginManifest, ProgramManifest, RoleManifest, RuleManifest, SplitManifest,
+    TargetManifest, ValueManifest,
 };
+pub(crate) use manifest::{input_name, output_name};
 pub use new_directory::DirectoryError;
 pub(crate) use new_directory::{Contents, NewDirectory};
 

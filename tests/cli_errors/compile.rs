@@ -8,6 +8,10 @@ use crate::sandbox::{Outcome, Sandbox, collect, refused, wait};
 
 const COMPILE: &str = "compile --model tiny --context 64 --phase decode --out bundle";
 
+fn to_cpu() -> String {
+    format!("{COMPILE} --target cpu")
+}
+
 #[test]
 fn targets_and_meshes_that_do_not_go_together() {
     let sandbox = Sandbox::new();
@@ -109,7 +113,8 @@ fn a_compiler_that_takes_too_long() {
 fn a_compiler_that_is_killed() {
     for (signal, part) in [("-KILL", "was killed from outside (SIGKILL)"), ("-ABRT", "gave up (SIGABRT)")] {
         let sandbox = Sandbox::new();
-        let Some((child, outcome)) = interfere(&sandbox, |_, compiler| send(signal, compiler)) else {
+        let Some((child, outcome)) = interfere(&sandbox, &to_cpu(), |_, compiler| send(signal, compiler))
+        else {
             return;
         };
         let parts = ["gemma2_decode_b1_t1_c64_bf16 did not compile for cpu: the compiler's process", part];
@@ -122,7 +127,9 @@ fn a_compiler_that_is_killed() {
 #[test]
 fn ctrl_c_ends_the_compiler_too() {
     let sandbox = Sandbox::new();
-    let Some((child, outcome)) = interfere(&sandbox, |command, _| send("-INT", command)) else { return };
+    let Some((child, outcome)) = interfere(&sandbox, &to_cpu(), |command, _| send("-INT", command)) else {
+        return;
+    };
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(130), "interrupted\n"));
     assert!(!is_running(child));
     assert_eq!(sandbox.files(), [""; 0]);
@@ -132,7 +139,9 @@ fn ctrl_c_ends_the_compiler_too() {
 #[test]
 fn a_compiler_does_not_outlive_a_killed_command() {
     let sandbox = Sandbox::new();
-    let Some((child, _)) = interfere(&sandbox, |command, _| send("-KILL", command)) else { return };
+    let Some((child, _)) = interfere(&sandbox, &to_cpu(), |command, _| send("-KILL", command)) else {
+        return;
+    };
     let started = Instant::now();
     while is_running(child) {
         assert!(started.elapsed() < Duration::from_secs(30), "the compiler goes on");
@@ -140,9 +149,9 @@ fn a_compiler_does_not_outlive_a_killed_command() {
     }
 }
 
-/// Compiles, does something once the compiler's process is there, and says which that was and how the command ended.
-fn interfere(sandbox: &Sandbox, act: impl FnOnce(u32, u32)) -> Option<(u32, Outcome)> {
-    let mut command = sandbox.command_with_plugin(&format!("{COMPILE} --target cpu"))?;
+/// Runs a command that compiles, does something once the compiler's process is there, and says which that was and how the command ended.
+pub fn interfere(sandbox: &Sandbox, arguments: &str, act: impl FnOnce(u32, u32)) -> Option<(u32, Outcome)> {
+    let mut command = sandbox.command_with_plugin(arguments)?;
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let compiler = compiler_of(&mut child);
@@ -168,12 +177,12 @@ fn compiler_of(process: &mut Child) -> u32 {
     }
 }
 
-fn send(signal: &str, process: u32) {
+pub fn send(signal: &str, process: u32) {
     assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
 }
 
 /// Whether a process runs; one that waits to be buried does not.
-fn is_running(process: u32) -> bool {
+pub fn is_running(process: u32) -> bool {
     let status = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status"));
     status.is_ok_and(|status| !status.contains("State:\tZ"))
 }

@@ -10,6 +10,7 @@ mod command;
 mod compile;
 mod damage;
 mod eval;
+mod export;
 mod flags;
 mod input;
 mod inspect;

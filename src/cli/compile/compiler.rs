@@ -1,13 +1,14 @@
 //! Compiling exported programs, each in a process of its own.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use lapidary::bundle::{BundleError, BundleManifest, CompileRequest, NewBundle};
-use lapidary::export::Export;
+use lapidary::bundle::{BundleError, BundleManifest, CompileRequest, NewBundle, Progress, import_hlo};
+use lapidary::export::{self, Export, NewExport};
 use lapidary::lower::Mesh;
 use lapidary::runtime::plugins::{Environment, LocatedPlugin};
 use lapidary::target::TargetSpec;
@@ -68,6 +69,28 @@ impl<'a> Compiler<'a> {
     /// If a program does not compile, or a file cannot be written; [`Interrupted`] on Ctrl-C, if somebody
     /// [catches](interrupt::catch) it.
     pub fn compile(&self, export: &Export, bundle: NewBundle, ui: &Ui) -> Result<BundleManifest> {
+        self.watch(export, "compiling", ui, |request, progress| bundle.compile(request, progress))
+    }
+
+    /// Adds the HLO of programs to an export, and shows how far that is.
+    ///
+    /// # Errors
+    /// If the compiler does not take a program, or a file cannot be written; [`Interrupted`] on Ctrl-C, if somebody
+    /// [catches](interrupt::catch) it.
+    pub fn import_hlo(&self, export: &Export, new: &NewExport, ui: &Ui) -> Result<export::Manifest> {
+        self.watch(export, "importing", ui, |request, progress| import_hlo(new, request, progress))
+    }
+
+    fn watch<T>(
+        &self,
+        export: &Export,
+        doing: &str,
+        ui: &Ui,
+        work: impl FnOnce(
+            &CompileRequest<'_>,
+            &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+        ) -> Result<T, BundleError>,
+    ) -> Result<T> {
         let environment = device::environment(self.target.plugin_kind());
         let worker = || {
             let mut command = Command::new(&self.this_program);
@@ -83,22 +106,20 @@ impl<'a> Compiler<'a> {
             worker: &worker,
         };
         let target = self.target;
-        let spinner = ui.spinner(format!("compiling for {target}"));
+        let spinner = ui.spinner(format!("{doing} for {target}"));
         let mut shown = None;
-        let compiled = bundle.compile(&request, &mut |progress| {
+        let done = work(&request, &mut |progress| {
             if shown.replace(progress.done) != Some(progress.done) {
                 let (number, total) = (progress.done + 1, progress.total);
-                spinner.set_message(format!(
-                    "compiling {} for {target} ({number} of {total})",
-                    progress.program
-                ));
+                spinner
+                    .set_message(format!("{doing} {} for {target} ({number} of {total})", progress.program));
             }
             interrupt::poll()
         });
         spinner.finish_and_clear();
-        match compiled {
+        match done {
             Err(BundleError::Cancelled) => Err(Interrupted.into()),
-            compiled => Ok(compiled?),
+            done => Ok(done?),
         }
     }
 }
