@@ -17,18 +17,14 @@ use lapidary_graph::{Attr, Attributes, DType, TensorType, text};
 use lapidary_lower::target::{CPU, Kernel, Target};
 use lapidary_lower::{LowerOptions, Mesh, ShardingRules, lower};
 
-/// A target with a kernel, which no real target has yet: it takes what is all bf16.
-const WITH_KERNEL: Target = Target {
-    name: "with-kernel",
-    kernels: &[Kernel {
-        composite: "test.scale",
-        call_target: "test_scale_bf16",
-        accepts: |operands: &[TensorType], attributes: &Attributes| {
-            operands.iter().all(|ty| ty.dtype == DType::BF16)
-                && attributes.iter().any(|(name, value)| name == "axis" && matches!(value, Attr::Int(_)))
-        },
-    }],
-    ..CPU
+/// A kernel that no real target has: it takes what is all bf16.
+const KERNEL: Kernel = Kernel {
+    composite: "test.scale",
+    call_target: "test_scale_bf16",
+    accepts: |operands: &[TensorType], attributes: &Attributes| {
+        operands.iter().all(|ty| ty.dtype == DType::BF16)
+            && attributes.iter().any(|(name, value)| name == "axis" && matches!(value, Attr::Int(_)))
+    },
 };
 
 struct Golden {
@@ -41,8 +37,8 @@ fn golden(line: &str) -> Option<Golden> {
     let (file, options) = line.strip_prefix("// golden ")?.split_once(':').expect("`FILE: options`");
     let option = |key: &str| options.split_whitespace().find_map(|o| o.strip_prefix(key)?.strip_prefix('='));
     let target = match option("target").expect("a target") {
-        "with-kernel" => WITH_KERNEL,
-        name => *Target::of_platform(name).expect("a known target"),
+        "with-kernel" => CPU.with_kernels(vec![KERNEL]),
+        name => Target::of_platform(name).expect("a known target").clone(),
     };
     let mesh = option("mesh").map(|mesh| mesh.parse().expect("a mesh"));
     Some(Golden { file: file.to_string(), target, mesh })

@@ -42,6 +42,7 @@ mod executable;
 mod execution;
 mod ffi;
 mod host;
+pub mod kernels;
 mod plugin;
 pub mod plugins;
 mod program;

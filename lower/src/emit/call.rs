@@ -1,10 +1,10 @@
 //! Calls: of functions, of named kernels, and composites, which are one or the other.
 
-use lapidary_graph::{Attributes, FuncId};
+use lapidary_graph::{Attributes, FuncId, TensorType};
 
 use super::{Emitter, Site};
 use crate::LowerError;
-use crate::mlir::{Dictionary, Location, Quoted, Value};
+use crate::mlir::{Dictionary, Location, Quoted, RowMajor, Value};
 
 impl Emitter<'_> {
     /// A call of a function that the text has once.
@@ -24,11 +24,16 @@ impl Emitter<'_> {
         attributes: &Attributes,
         has_side_effect: bool,
     ) -> Result<Vec<Value>, LowerError> {
+        let operands = site.operands.iter().map(|operand| operand.ty.rank());
+        let results = site.results.iter().map(TensorType::rank);
+        // Row-major: whoever is called knows no other layout, and the compiler may choose one where it is not told.
         let properties = format_args!(
             "api_version = 4 : i32, backend_config = {}, call_target_name = {}, \
-             has_side_effect = {has_side_effect}",
+             has_side_effect = {has_side_effect}, operand_layouts = {}, result_layouts = {}",
             Dictionary(attributes),
             Quoted(target),
+            RowMajor(operands.collect()),
+            RowMajor(results.collect()),
         );
         self.generic(site, "stablehlo.custom_call", properties, &[])
     }

@@ -30,6 +30,24 @@ impl<T: fmt::Display> fmt::Display for I64Array<'_, T> {
     }
 }
 
+/// Row-major layouts of arrays of these ranks: `[dense<[1, 0]> : tensor<2xindex>]`.
+pub(crate) struct RowMajor(pub(crate) Vec<usize>);
+
+impl fmt::Display for RowMajor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let layouts = self.0.iter().map(|&rank| {
+            let minor_to_major: Vec<usize> = (0..rank).rev().collect();
+            match minor_to_major.as_slice() {
+                [] => "dense<> : tensor<0xindex>".to_string(),
+                axes => format!("dense<{}> : tensor<{rank}xindex>", List(axes)),
+            }
+        });
+        f.write_str("[")?;
+        list(f, layouts)?;
+        f.write_str("]")
+    }
+}
+
 /// Attributes as the dictionary that a typed-FFI handler receives: booleans, i64, f64, strings and i64 arrays.
 pub(crate) struct Dictionary<'a>(pub(crate) &'a Attributes);
 

@@ -1,6 +1,10 @@
 //! XLA's CPU compiler, measured on `xla-cpu-pjrt` 0.0.1.
 
-use super::{DotForms, RowPadding, Target};
+use std::borrow::Cow;
+
+use lapidary_graph::{Attributes, DType, TensorType};
+
+use super::{DotForms, Kernel, RowPadding, Target};
 
 /// CPU.
 pub const CPU: Target = Target {
@@ -14,7 +18,44 @@ pub const CPU: Target = Target {
         row_padding: Some(RowPadding { rows: 16, min_rhs_bytes: 1 << 20 }),
         honours_precision: false,
     },
-    kernels: &[],
+    kernels: Cow::Borrowed(&[]),
     // By default a NaN on one side of maximum, minimum and clamp loses.
     compiler_flags: &[("xla_cpu_enable_fast_min_max", false)],
 };
+
+/// The linear layer in bf16, for any number of rows: on processors whose kernel is ahead of XLA's code for many too.
+pub const LINEAR: Kernel = Kernel {
+    composite: "lapidary.linear",
+    call_target: "lapidary_linear",
+    accepts: |operands, _| is_bf16(operands),
+};
+
+/// The linear layer in bf16 for so few rows that reading the weight is all the work.
+pub const LINEAR_FEW_ROWS: Kernel =
+    Kernel { accepts: |operands, _| is_bf16(operands) && rows(operands) <= 4, ..LINEAR };
+
+/// Attention of one token a sequence over a cache in bf16.
+pub const DECODE_ATTENTION: Kernel = Kernel {
+    composite: "lapidary.attention",
+    call_target: "lapidary_decode_attention",
+    accepts: is_decode_in_bf16,
+};
+
+fn is_bf16(operands: &[TensorType]) -> bool {
+    operands.iter().all(|operand| operand.dtype == DType::BF16)
+}
+
+/// Rows of the left operand of a linear layer: the product of all its dimensions but the last.
+fn rows(operands: &[TensorType]) -> usize {
+    let dims = operands.first().and_then(|x| x.dims.split_last());
+    dims.map_or(1, |(_, leading)| leading.iter().product())
+}
+
+fn is_decode_in_bf16(operands: &[TensorType], _: &Attributes) -> bool {
+    match operands {
+        [query, _, keys, values, _] => {
+            query.dims.get(1) == Some(&1) && is_bf16(&[query.clone(), keys.clone(), values.clone()])
+        }
+        _ => false,
+    }
+}

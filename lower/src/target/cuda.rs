@@ -1,5 +1,7 @@
 //! XLA's GPU compiler for NVIDIA.
 
+use std::borrow::Cow;
+
 use super::{DotForms, Target};
 
 /// NVIDIA GPU.
@@ -8,6 +10,6 @@ pub const CUDA: Target = Target {
     // GEMMs accumulate in f32 whatever the result; f32 operands may be rounded to TF32 below the highest
     // precision.
     dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
-    kernels: &[],
+    kernels: Cow::Borrowed(&[]),
     compiler_flags: &[],
 };

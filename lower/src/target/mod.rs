@@ -8,21 +8,24 @@ mod cpu;
 mod cuda;
 mod tpu;
 
+use std::borrow::Cow;
+
 use lapidary_graph::{Attributes, TensorType};
 
-pub use cpu::CPU;
+pub use cpu::{CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_ROWS};
 pub use cuda::CUDA;
 pub use tpu::TPU;
 
 /// The facts about one platform.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Name: the platform name that its PJRT plugin reports.
     pub name: &'static str,
     /// Forms of dot products.
     pub dots: DotForms,
-    /// Composites that are custom calls here.
-    pub kernels: &'static [Kernel],
+    /// Composites that are custom calls here. A platform's own table has none: a kernel is there for those who
+    /// [ask for it](Target::with_kernels), once whoever runs the program has made it known to the plugin.
+    pub kernels: Cow<'static, [Kernel]>,
     /// Boolean XLA flags that programs are to be compiled with: by the compiler's defaults they would not mean
     /// what the specification says.
     pub compiler_flags: &'static [(&'static str, bool)],
@@ -69,6 +72,12 @@ impl Target {
     /// The target of the platform that a PJRT plugin calls `name`.
     pub fn of_platform(name: &str) -> Option<&'static Target> {
         Self::ALL.iter().copied().find(|target| target.name == name)
+    }
+
+    /// The same with these kernels.
+    #[must_use]
+    pub fn with_kernels(&self, kernels: impl Into<Cow<'static, [Kernel]>>) -> Self {
+        Self { kernels: kernels.into(), ..self.clone() }
     }
 
     /// The kernel for a composite on these operands, if there is one.

@@ -1,0 +1,39 @@
+//! `lapidary_linear`.
+
+use half::bf16;
+use lapidary_kernels::{Features, LinearShape, Pool, linear};
+
+use crate::{Call, CallError, CustomCall, ElementType, Operand};
+
+/// The composite `lapidary.linear` for bf16: `x` `[..., in]` and `weight` `[out, in]` to `[..., out]` in bf16 or f32.
+#[derive(Clone, Copy, Debug)]
+pub struct Linear;
+
+impl CustomCall for Linear {
+    const NAME: &'static str = "lapidary_linear";
+
+    fn call(call: &mut Call<'_>) -> Result<(), CallError> {
+        let x = call.operand::<bf16>(0)?;
+        let weight = call.operand::<bf16>(1)?;
+        let shape = shape(&x, &weight)?;
+        let (pool, features) = (Pool::global(), Features::detect());
+        match call.result_type(0) {
+            Some(ElementType::BF16) => {
+                linear::<bf16>(pool, features, shape, x.elements, weight.elements, call.result(0)?)
+            }
+            _ => linear::<f32>(pool, features, shape, x.elements, weight.elements, call.result(0)?),
+        }
+        .map_err(CallError::new)
+    }
+}
+
+fn shape(x: &Operand<'_, bf16>, weight: &Operand<'_, bf16>) -> Result<LinearShape, CallError> {
+    let &[outputs, inputs] = weight.dims else {
+        return Err(CallError::new(format!("the weight has {} dimensions, not 2", weight.dims.len())));
+    };
+    let rows = x.dims.split_last().map(|(_, leading)| leading.iter().product::<i64>());
+    match (usize::try_from(rows.unwrap_or(1)), usize::try_from(inputs), usize::try_from(outputs)) {
+        (Ok(rows), Ok(inputs), Ok(outputs)) => Ok(LinearShape { rows, inputs, outputs }),
+        _ => Err(CallError::new("a dimension is negative")),
+    }
+}

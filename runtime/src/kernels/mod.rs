@@ -1,0 +1,22 @@
+//! The CPU kernels as custom calls.
+
+mod attention;
+mod linear;
+
+use crate::{Plugin, Result};
+
+pub use attention::DecodeAttention;
+pub use linear::Linear;
+
+impl Plugin {
+    /// Makes all kernels for host memory known to the plugin; see
+    /// [`register_custom_call`](Plugin::register_custom_call). Doing so again changes nothing.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Error::Unsupported) if the plugin does not take custom calls, and its own error if it
+    /// refuses one.
+    pub fn register_kernels(&self) -> Result<()> {
+        self.register_custom_call::<Linear>()?;
+        self.register_custom_call::<DecodeAttention>()
+    }
+}
