@@ -20,6 +20,7 @@ use super::manifest::{
 use super::shortage::Shortage;
 use super::watch::{End, watch};
 use super::{PROGRAM_FILE, PROGRAM_FILES, PROGRAMS};
+use crate::engine::cache::Processor;
 use crate::export::{self, Contents, Export, MANIFEST, NewDirectory, PROGRAM_SUFFIX, to_readable_json};
 use crate::target::TargetSpec;
 
@@ -290,6 +291,12 @@ fn manifest(
         target,
         topology: devices.topology().cloned(),
         plugin: plugin_manifest(request.plugin, compiled.plugin)?,
+        device_kind: compiled.device_kind,
+        // Compilers run on this machine.
+        processor: match request.target {
+            TargetSpec::Cpu => Processor::here().ok(),
+            TargetSpec::Tpu(_) | TargetSpec::Cuda { .. } => None,
+        },
         devices: count,
         mesh,
         rules,

@@ -84,6 +84,15 @@ impl Compiler {
         }
     }
 
+    /// What the plugin calls the devices.
+    pub(super) fn device_kind(&self) -> Option<String> {
+        let devices: Vec<&DeviceDescription> = match &self.target {
+            Target::Present(client) => client.devices().iter().map(|device| device.description()).collect(),
+            Target::Absent(topology) => topology.devices().iter().collect(),
+        };
+        devices.first().map(|device| device.kind.clone())
+    }
+
     /// What the plugin says of itself.
     pub(super) fn facts(&self) -> runtime::Result<PluginFacts> {
         let (platform, platform_version) = match &self.target {

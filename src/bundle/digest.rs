@@ -17,3 +17,8 @@ pub(super) fn size_and_sha256(path: &Path) -> io::Result<(u64, String)> {
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// As much of a digest as tells it from others.
+pub(super) fn shown(sha256: &str) -> String {
+    format!("{}...", sha256.get(..12).unwrap_or(sha256))
+}

@@ -97,6 +97,8 @@ pub(super) struct PluginFacts {
 /// What is known of a program once it is compiled.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Compiled {
+    /// Kind of the devices.
+    pub(super) device_kind: Option<String>,
     pub(super) plugin: PluginFacts,
     pub(super) device_assignment: Vec<i32>,
     pub(super) seconds: f64,

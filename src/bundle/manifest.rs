@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::job::TopologyOption;
+use crate::engine::cache::Processor;
 use crate::export::{
     AxisManifest, GeneratorManifest, ModelManifest, ParamManifest, RuleManifest, TargetManifest,
     ValueManifest,
@@ -31,6 +32,12 @@ pub struct BundleManifest {
     pub topology: Option<TopologyManifest>,
     /// What compiled them. An executable is for this very plugin.
     pub plugin: PluginManifest,
+    /// Kind of the devices, by the plugin's name; null in bundles of before it was recorded.
+    #[serde(default)]
+    pub device_kind: Option<String>,
+    /// The processor that the CPU's code is for; null for other devices.
+    #[serde(default)]
+    pub processor: Option<Processor>,
     /// Number of devices.
     pub devices: usize,
     /// The mesh's axes, major to minor. Empty for one device.

@@ -17,6 +17,7 @@ mod job;
 mod manifest;
 mod memory;
 mod optimized;
+mod run;
 mod shortage;
 mod verify;
 mod watch;
@@ -32,6 +33,7 @@ pub use manifest::{
     BundleManifest, CompileManifest, CompileOptionsManifest, FORMAT, FileManifest, MemoryManifest,
     PluginManifest, ProgramManifest, TopologyManifest,
 };
+pub use run::{Bundle, BundlePrograms, Mismatch, RulesDifference, RunError};
 pub use shortage::Shortage;
 pub use verify::{Difference, Verification};
 pub use work::work;

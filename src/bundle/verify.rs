@@ -8,10 +8,10 @@ use std::path::{Component, Path, PathBuf};
 
 use lapidary_runtime::plugins::LocatedPlugin;
 
-use super::digest::size_and_sha256;
+use super::digest::{shown, size_and_sha256};
 use super::error::BundleError;
 use super::manifest::{BundleManifest, FileManifest};
-use crate::export::MANIFEST;
+use crate::export::{MANIFEST, sha256};
 
 /// What was looked at, and what differs from the manifest.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,33 +123,66 @@ impl BundleManifest {
         if sha256 == self.plugin.sha256 {
             return Ok(None);
         }
-        let named = |version: &Option<String>, sha256: &str| {
-            let digest = sha256.get(..12).unwrap_or(sha256);
-            match version {
-                Some(version) => format!("version {version} (SHA-256 {digest}...)"),
-                None => format!("of unknown version (SHA-256 {digest}...)"),
-            }
-        };
         Ok(Some(Difference::Plugin {
             kind: self.plugin.kind.clone(),
-            expected: named(&self.plugin.version, &self.plugin.sha256),
-            found: named(&plugin.version, &sha256),
+            expected: version_in_words(self.plugin.version.as_deref(), &self.plugin.sha256),
+            found: version_in_words(plugin.version.as_deref(), &sha256),
         }))
     }
 }
 
+/// A plugin by the version of its package and the SHA-256 of its library.
+pub(super) fn version_in_words(version: Option<&str>, sha256: &str) -> String {
+    let version = version.map_or_else(|| "of unknown version".to_string(), |name| format!("version {name}"));
+    format!("{version} (SHA-256 {})", shown(sha256))
+}
+
+/// Reads a file, if it is what the manifest says.
+pub(super) fn read(directory: &Path, listed: &FileManifest) -> Result<Vec<u8>, Difference> {
+    let path = path(directory, listed)?;
+    let unreadable = |error: io::Error| unreadable(listed, &error);
+    // What is much larger than it should be is not read into memory.
+    check_size(listed, path.metadata().map_err(unreadable)?.len())?;
+    let bytes = fs::read(&path).map_err(unreadable)?;
+    check_size(listed, bytes.len() as u64)?;
+    check_content(listed, &sha256(&bytes))?;
+    Ok(bytes)
+}
+
 fn difference(directory: &Path, listed: &FileManifest) -> Option<Difference> {
-    let FileManifest { file, bytes, sha256 } = listed;
-    let path = Path::new(file);
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Some(Difference::Outside { file: file.clone() });
+    let check = || {
+        let path = path(directory, listed)?;
+        let (size, sha256) = size_and_sha256(&path).map_err(|error| unreadable(listed, &error))?;
+        check_size(listed, size)?;
+        check_content(listed, &sha256)
+    };
+    check().err()
+}
+
+fn path(directory: &Path, listed: &FileManifest) -> Result<PathBuf, Difference> {
+    let path = Path::new(&listed.file);
+    match path.components().all(|part| matches!(part, Component::Normal(_))) {
+        true => Ok(directory.join(path)),
+        false => Err(Difference::Outside { file: listed.file.clone() }),
     }
-    match size_and_sha256(&directory.join(path)) {
-        Err(error) => Some(Difference::Unreadable { file: file.clone(), reason: error.to_string() }),
-        Ok((found, _)) if found != *bytes => {
-            Some(Difference::Size { file: file.clone(), expected: *bytes, found })
-        }
-        Ok((_, found)) => (found != *sha256).then(|| Difference::Content { file: file.clone() }),
+}
+
+fn unreadable(listed: &FileManifest, error: &io::Error) -> Difference {
+    Difference::Unreadable { file: listed.file.clone(), reason: error.to_string() }
+}
+
+fn check_size(listed: &FileManifest, found: u64) -> Result<(), Difference> {
+    let FileManifest { file, bytes: expected, .. } = listed;
+    match found == *expected {
+        true => Ok(()),
+        false => Err(Difference::Size { file: file.clone(), expected: *expected, found }),
+    }
+}
+
+fn check_content(listed: &FileManifest, sha256: &str) -> Result<(), Difference> {
+    match sha256 == listed.sha256 {
+        true => Ok(()),
+        false => Err(Difference::Content { file: listed.file.clone() }),
     }
 }
 

@@ -93,6 +93,7 @@ impl Job {
             using(&text, |text| fs::copy(text, self.folder.join(OPTIMIZED_TEXT_FILE)))?;
         }
         Ok(Compiled {
+            device_kind: compiler.device_kind(),
             plugin: compiler.facts()?,
             device_assignment: compiler.device_assignment,
             seconds,

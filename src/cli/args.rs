@@ -8,6 +8,9 @@ use clap::{Args, ValueEnum};
 use lapidary::engine::Sampling;
 use lapidary::graph::DType;
 use lapidary::lower::Mesh;
+use lapidary::runtime::plugins::PluginKind;
+
+use super::bundle::BundleArgs;
 
 /// Which model, and how its weights are held.
 #[derive(Args, Debug)]
@@ -57,6 +60,8 @@ pub struct DeviceArgs {
     pub mesh: MeshArgs,
     #[command(flatten)]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    pub bundle: BundleArgs,
 }
 
 /// Which kind of device.
@@ -116,6 +121,18 @@ pub enum DeviceArg {
     Tpu,
     /// An NVIDIA GPU.
     Cuda,
+}
+
+impl DeviceArg {
+    /// The plugin that drives the device; `None` for the best one present.
+    pub fn plugin_kind(self) -> Option<PluginKind> {
+        match self {
+            Self::Auto => None,
+            Self::Cpu => Some(PluginKind::Cpu),
+            Self::Tpu => Some(PluginKind::Tpu),
+            Self::Cuda => Some(PluginKind::Cuda),
+        }
+    }
 }
 
 /// How tokens are chosen.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use lapidary::engine::cache::Origins;
 use lapidary::engine::{FinishReason, GenerateOptions, Timings};
 use lapidary::models::tokenizer::Tokenizer;
 
@@ -177,19 +178,20 @@ impl Chat<'_> {
             });
         }
         self.conversation.answered(message, answer.text);
-        let cached = engine.compilations().iter().skip(compiled_before).all(|program| program.is_cached());
+        let compilations = engine.compilations();
+        let origins = Origins::of(compilations.iter().skip(compiled_before).map(|program| &**program));
         let compiling = engine.compile_time() - compile_time;
-        self.ui.remark(summary(&timings, compiling, cached, interrupted));
+        self.ui.remark(summary(&timings, compiling, origins, interrupted));
         if interrupted { Err(Interrupted.into()) } else { Ok(()) }
     }
 }
 
 /// What a person wants to know of an answer.
-fn summary(timings: &Timings, compiling: Duration, cached: bool, interrupted: bool) -> String {
+fn summary(timings: &Timings, compiling: Duration, origins: Origins, interrupted: bool) -> String {
     let stopped = if interrupted { "stopped | " } else { "" };
     let compiled = match compiling {
         Duration::ZERO => String::new(),
-        time => format!("{} | ", generate::compiled(time, cached)),
+        time => format!("{} | ", generate::compiled(time, origins)),
     };
     format!("[{stopped}{compiled}{}]", generate::rates(timings))
 }

@@ -29,19 +29,22 @@ pub struct Connection {
 }
 
 /// Connects to the kind of device that the arguments ask for, installing the CPU plugin if need be. The CPU acts as
-/// `cpu_devices` devices.
+/// `cpu_devices` devices. Without a choice, the device is that of a bundle, if there is one.
 ///
 /// # Errors
 /// If there is no plugin for it, or it does not start.
-pub fn connect(args: &DeviceArgs, cpu_devices: usize, ui: &Ui) -> Result<Connection> {
+pub fn connect(
+    args: &DeviceArgs,
+    bundle: Option<PluginKind>,
+    cpu_devices: usize,
+    ui: &Ui,
+) -> Result<Connection> {
     let started = Instant::now();
     let environment = Environment::from_process();
-    let DeviceArgs { choice: args, mesh, cache: _ } = args;
-    let kind = match args.device {
-        DeviceArg::Cpu => PluginKind::Cpu,
-        DeviceArg::Tpu => PluginKind::Tpu,
-        DeviceArg::Cuda => PluginKind::Cuda,
-        DeviceArg::Auto => {
+    let DeviceArgs { choice: args, mesh, cache: _, bundle: _ } = args;
+    let kind = match args.device.plugin_kind().or(bundle) {
+        Some(kind) => kind,
+        None => {
             let (kind, reason) = best_present();
             if args.plugin.is_none() {
                 ui.remark(format_args!("device: {kind} ({reason})"));

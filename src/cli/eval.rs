@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use lapidary::eval::default_rows;
+use lapidary::models::config::GemmaConfig;
 
 use super::args::{DeviceArgs, ModelArgs, at_least_one, whole};
 use super::ui::Ui;
@@ -80,6 +82,24 @@ pub struct EvalArgs {
     /// Print one object: the figures, and the settings that they hold for.
     #[arg(long)]
     json: bool,
+}
+
+impl EvalArgs {
+    /// The model as far as the programs of a bundle, if there is one, go, and how many sequences run at a time.
+    fn limits(&self, config: &GemmaConfig) -> Result<(GemmaConfig, usize)> {
+        let mut config = config.clone();
+        let rows = self.batch.map_or_else(|| default_rows(&config), NonZeroUsize::get);
+        let Some(bundle) = self.device.bundle.read()? else { return Ok((config, rows)) };
+        if let Some(context) = self.context {
+            bundle.check_context(context)?;
+        }
+        config.context = config.context.min(bundle.context());
+        match self.batch {
+            Some(_) => bundle.check_rows(rows)?,
+            None => return Ok((config, bundle.max_rows())),
+        }
+        Ok((config, rows))
+    }
 }
 
 /// Prints a model's perplexity on documents, or how many questions it answers correctly.

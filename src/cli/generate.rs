@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use lapidary::engine::cache::Origins;
 use lapidary::engine::{FinishReason, GenerateOptions, Generation, Timings, check_sequences};
 use lapidary::model::Model;
 use lapidary::models::chat::{Message, Role};
@@ -81,6 +82,9 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
     let prompts = prompts(&args, &model)?;
     check_sequences(model.checkpoint().config(), &prompts)?;
+    if let Some(bundle) = args.device.bundle.read()? {
+        bundle.check_sequences(&prompts)?;
+    }
     if !args.stop.is_empty() {
         input::tokenizer(&model)?;
     }
@@ -154,6 +158,7 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
             "finish_reason": generation.finish_reason.name(),
         })
     };
+    let origins = session.engine.origins();
     let timings = json!({
         "plugin_s": session.plugin_s,
         "compile_s": session.engine.compile_time().as_secs_f64(),
@@ -163,6 +168,11 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
         "prefill_tokens": timings.prefill_tokens,
         "decode_tokens": timings.decode_tokens,
         "compile_cached": session.engine.is_compile_cached(),
+        "programs": {
+            "compiled": origins.compiled,
+            "cached": origins.cached,
+            "bundled": origins.bundled,
+        },
     });
     match generations {
         [only] => {
@@ -178,13 +188,18 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
 
 /// What a person wants to know of a run.
 fn summary(session: &Session, timings: &Timings) -> String {
-    let (time, cached) = (session.engine.compile_time(), session.engine.is_compile_cached());
-    format!("[{}, load {:.1} s | {}]", compiled(time, cached), session.load_s, rates(timings))
+    let compiled = compiled(session.engine.compile_time(), session.engine.origins());
+    format!("[{compiled}, load {:.1} s | {}]", session.load_s, rates(timings))
 }
 
-/// How long compiling took, and whether everything came from the cache.
-pub fn compiled(time: Duration, cached: bool) -> String {
-    format!("compile {:.1} s{}", time.as_secs_f64(), if cached { " (cached)" } else { "" })
+/// How long programs took to become executables, and where these came from if no compiler ran.
+pub fn compiled(time: Duration, origins: Origins) -> String {
+    let seconds = time.as_secs_f64();
+    match origins {
+        Origins { compiled: 0, cached: 0, .. } => format!("programs {seconds:.1} s (from the bundle)"),
+        Origins { compiled: 0, .. } => format!("compile {seconds:.1} s (cached)"),
+        Origins { .. } => format!("compile {seconds:.1} s"),
+    }
 }
 
 /// Tokens read and written, and how fast.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use lapidary::bundle::Bundle;
 use lapidary::engine::{Engine, Placement};
 use lapidary::lower::{Mesh, ShardingRules};
 use lapidary::runtime::Client;
@@ -39,6 +40,11 @@ impl MeshPlan {
             ),
             _ => Ok(Self { mesh, rules }),
         }
+    }
+
+    /// The mesh and rules of a bundle.
+    pub fn of_bundle(bundle: &Bundle) -> Self {
+        Self { mesh: bundle.mesh().clone(), rules: bundle.rules().clone() }
     }
 
     /// Devices that the mesh takes.

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod bundle;
 mod cache;
 mod chat;
 mod compile;

@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use lapidary::graph::DType;
 use lapidary::lower::{Mesh, ShardingRules};
+use lapidary::models::builtin;
 use lapidary::models::checkpoint::{LocateError, locate};
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::dtype::StoredDtype;
@@ -92,6 +93,9 @@ fn open_config(name: &str) -> Result<GemmaConfig> {
     }
     if path.is_dir() {
         return Ok(GemmaConfig::open(&locate(name)?)?);
+    }
+    if name == builtin::NAME {
+        return Ok(builtin::checkpoint()?.config().clone());
     }
     let unknown = match GemmaConfig::named(name) {
         Ok(config) => return Ok(config),

@@ -61,6 +61,10 @@ pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let sequences = sequences(&args, &model)?;
     let config = model.checkpoint().config();
     check_sequences(config, &sequences)?;
+    if let Some(bundle) = args.device.bundle.read()? {
+        bundle.check_sequences(&sequences)?;
+        bundle.check_rows(sequences.len())?;
+    }
     let plan = |path| LogitsPlan::new(path, model.path(), &sequences, config.live_vocab_size());
     let logits_plan = args.logits.as_deref().map(plan).transpose()?;
     let session = Session::start(model, &args.model, &args.device, ui)?;

@@ -6,17 +6,19 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lapidary::engine::cache::Compilation;
-use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Timings};
+use lapidary::bundle::{Bundle, BundlePrograms};
+use lapidary::engine::cache::{CacheOutcome, Compilation, ExecutableCache};
+use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Placement, Timings};
 use lapidary::model::Model;
 use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
 
 use super::args::{DeviceArgs, ModelArgs};
 use super::cache::CacheChoice;
-use super::mesh::{self, MeshPlan};
+use super::device::Connection;
+use super::mesh;
 use super::ui::Ui;
-use super::{device, interrupt, output};
+use super::{bundle, device, interrupt, output};
 
 /// A model and the engine that runs it.
 pub struct Session {
@@ -31,6 +33,8 @@ pub struct Session {
     /// Seconds to load the weights.
     pub load_s: f64,
     verbose: bool,
+    /// Whether it was told already that all programs of a bundle are compiled again.
+    recompiles: bool,
     /// How many of the engine's compilations were told of.
     told: Cell<usize>,
 }
@@ -52,47 +56,95 @@ pub fn open_model(args: &ModelArgs, ui: &Ui) -> Result<Model> {
     Ok(model)
 }
 
+/// Where the programs come from.
+enum Programs {
+    /// They are built and compiled for these devices when they are needed.
+    Compiled(Placement),
+    /// They are a bundle's.
+    Bundled(Box<BundlePrograms>),
+}
+
+impl Programs {
+    fn of_bundle(
+        bundle: Bundle,
+        connection: &Connection,
+        cache: &ExecutableCache,
+        recompile: bool,
+        ui: &Ui,
+    ) -> Result<Self> {
+        let version = connection.plugin_version.as_deref();
+        let directory = bundle.directory().to_owned();
+        let programs = bundle.programs(&connection.client, version, cache, recompile)?;
+        if let Some(reason) = programs.recompiled_because() {
+            let directory = directory.display();
+            ui.note(format_args!("the bundle {directory} {reason}; compiling its programs again"));
+        }
+        Ok(Self::Bundled(Box::new(programs)))
+    }
+}
+
 impl Session {
     /// Loads an opened model onto the devices that the arguments ask for.
     ///
     /// # Errors
-    /// If mesh and devices do not fit, the environment asks for a cache that cannot be, a device cannot be reached, or
-    /// the weights cannot be loaded; with `--check`, if a weight is not a finite number.
+    /// If a bundle is not of this model, these arguments or this machine, mesh and devices do not fit, the environment
+    /// asks for a cache that cannot be, a device cannot be reached, or the weights cannot be loaded; with `--check`, if a
+    /// weight is not a finite number.
     pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
-        let plan = MeshPlan::read(&device_args.mesh)?;
+        let bundle = bundle::open(model.checkpoint().config(), args, device_args)?;
+        let plan = bundle::mesh_plan(bundle.as_ref(), device_args)?;
         let cache = CacheChoice::of(&device_args.cache)?;
         if args.check {
             check_weights(&model, ui)?;
         }
-        let connection = device::connect(device_args, plan.num_devices(), ui)?;
-        let placement = plan.place(&connection.client)?;
+        let kind = bundle.as_ref().map(Bundle::plugin_kind);
+        let connection = device::connect(device_args, kind, plan.num_devices(), ui)?;
+        let cache = cache.open(&connection.client);
+        let programs = match bundle {
+            None => Programs::Compiled(plan.place(&connection.client)?),
+            Some(bundle) => {
+                Programs::of_bundle(bundle, &connection, &cache, device_args.bundle.recompile, ui)?
+            }
+        };
         let started = Instant::now();
         let catch = interrupt::catch();
         let bar = ui.bytes("loading", model.checkpoint().byte_count());
-        let engine =
-            Engine::load(&placement, model.checkpoint(), args.dtype.dtype(), &mut |progress: Progress| {
-                bar.set_position(progress.done);
-                interrupt::poll()
-            });
+        let shows_sharding = device_args.mesh.show_sharding || matches!(programs, Programs::Compiled(_));
+        let recompiles =
+            matches!(&programs, Programs::Bundled(programs) if programs.recompiled_because().is_some());
+        let mut show = |progress: Progress| {
+            bar.set_position(progress.done);
+            interrupt::poll()
+        };
+        let engine = match programs {
+            Programs::Compiled(placement) => {
+                Engine::load(&placement, model.checkpoint(), args.dtype.dtype(), &mut show)
+            }
+            Programs::Bundled(programs) => Engine::load_bundle(model.checkpoint(), *programs, &mut show),
+        };
         bar.finish_and_clear();
         drop(catch);
         let load_s = started.elapsed().as_secs_f64();
-        let engine = engine?.with_cache(cache.open(&connection.client));
-        mesh::tell_sharding(&engine, &device_args.mesh, ui)?;
+        let engine = engine?.with_cache(cache);
+        if shows_sharding {
+            mesh::tell_sharding(&engine, &device_args.mesh, ui)?;
+        }
         let (plugin_version, plugin_s) = (connection.plugin_version, connection.seconds);
         let verbose = device_args.cache.verbose;
-        Ok(Self { model, engine, plugin_version, plugin_s, load_s, verbose, told: Cell::new(0) })
+        Ok(Self { model, engine, plugin_version, plugin_s, load_s, verbose, recompiles, told: Cell::new(0) })
     }
 
-    /// With `--verbose`, tells of each program that became an executable since this was called last.
+    /// With `--verbose`, tells of each program that became an executable since this was called last; without it, of those
+    /// alone that a bundle should have had.
     pub fn tell_compilations(&self, ui: &Ui) {
-        if !self.verbose {
-            return;
-        }
         let compilations = self.engine.compilations();
         for compilation in compilations.iter().skip(self.told.replace(compilations.len())) {
             let Compilation { program, time, cache } = &**compilation;
-            ui.note(format_args!("{program}: {:.3} s, {cache}", time.as_secs_f64()));
+            // That a program of a bundle had to be compiled is told unasked, and once.
+            let is_news = matches!(cache, CacheOutcome::Recompiled { .. }) && !self.recompiles;
+            if self.verbose || is_news {
+                ui.note(format_args!("{program}: {:.3} s, {cache}", time.as_secs_f64()));
+            }
         }
     }
 

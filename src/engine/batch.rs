@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use lapidary_models::program::{Output, ParamRole, Phase, ProgramShape, ResultRole};
 use lapidary_runtime::{Argument, Execution};
 
-use super::compile::CompiledProgram;
 use super::placement::Placement;
+use super::programs::CompiledProgram;
 use super::sequences::{check_tokens, longest};
 use super::sharded_buffer::ShardedBuffer;
 use super::state::{self, State};
@@ -75,6 +75,11 @@ impl<'e> Batch<'e> {
         Ok(())
     }
 
+    /// The next step of `phase` for rows with up to `tokens` tokens to go.
+    pub(super) fn next_step(&self, phase: Phase, tokens: usize) -> ProgramShape {
+        self.engine.step(phase, self.rows(), tokens, self.capacity)
+    }
+
     pub(super) fn shape(&self, phase: Phase, tokens: usize) -> ProgramShape {
         self.engine.shape(phase, self.rows(), tokens, self.capacity)
     }
@@ -89,8 +94,7 @@ impl<'e> Batch<'e> {
         let mut logits = vec![Vec::new(); self.rows()];
         let mut rest: Vec<&[u32]> = sequences.to_vec();
         while let remaining @ 1.. = longest(&rest) {
-            let program =
-                self.engine.program(self.shape(Phase::Prefill, Engine::bucket(remaining, self.capacity)))?;
+            let program = self.engine.program(self.next_step(Phase::Prefill, remaining))?;
             let chunk = take_chunk(&mut rest, program.shape.tokens);
             let ending = chunk.iter().zip(&rest).map(|(chunk, rest)| !chunk.is_empty() && rest.is_empty());
             let ending: Vec<bool> = ending.collect();

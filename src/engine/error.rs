@@ -7,6 +7,7 @@ use lapidary_models::program::{ProgramError, ProgramShape};
 use lapidary_models::tokenizer::TokenizerError;
 
 use super::SamplingError;
+use crate::bundle::RunError;
 
 /// An engine error.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,9 @@ pub enum EngineError {
         #[source]
         source: Box<lapidary_runtime::Error>,
     },
+    /// A bundle's program is missing, or of no use.
+    #[error(transparent)]
+    Bundle(#[from] RunError),
     /// A thread that compiled a program died.
     #[error("the compilation of program {0} ended without a result")]
     CompilerThread(ProgramShape),

@@ -150,8 +150,7 @@ impl Engine {
         let capacity = self.capacity(positions(prompts, max_new_tokens));
         let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
         let mut shapes = vec![shape(Phase::Decode, 1)];
-        let buckets = Engine::buckets(longest(prompts), capacity);
-        shapes.extend(buckets.map(|bucket| shape(Phase::Prefill, bucket)));
+        shapes.extend(self.steps(Phase::Prefill, prompts.len(), longest(prompts), capacity));
         self.prepare(&shapes)
     }
 

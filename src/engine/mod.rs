@@ -3,12 +3,13 @@
 mod aligned;
 mod batch;
 pub mod cache;
-mod compile;
+pub(crate) mod compile;
 mod dtype;
 mod error;
 mod generate;
 mod inputs;
 mod placement;
+pub(crate) mod programs;
 mod region;
 mod report;
 mod sampling;
@@ -24,10 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lapidary_graph::DType;
-use lapidary_lower::{Sharding, Target};
+use lapidary_lower::Target;
 use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{ParamRole, Phase, ProgramShape, build};
+use lapidary_models::program::{Phase, ProgramShape};
 use lapidary_models::progress::OnProgress;
 
 pub use batch::Batch;
@@ -40,9 +41,11 @@ pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 
-use cache::{Compilation, ExecutableCache};
-use compile::CompiledProgram;
+use cache::{Compilation, ExecutableCache, Origins};
+use programs::{CompiledProgram, GraphPrograms, ProgramSource};
 use weights::Weights;
+
+use crate::bundle::BundlePrograms;
 
 /// Prompt chunks are padded to one of these numbers of tokens, so that a few programs serve all lengths.
 const PREFILL_BUCKETS: [usize; 6] = [16, 32, 64, 128, 256, 512];
@@ -63,9 +66,8 @@ const MIN_CAPACITY: usize = 128;
 #[derive(Debug)]
 pub struct Engine {
     placement: Placement,
-    target: &'static Target,
     config: GemmaConfig,
-    dtype: DType,
+    source: Box<dyn ProgramSource>,
     weights: Weights,
     cache: ExecutableCache,
     programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
@@ -91,18 +93,50 @@ impl Engine {
         dtype: Option<DType>,
         progress: OnProgress<'_>,
     ) -> Result<Self, EngineError> {
-        let platform = placement.client().platform_name();
-        let target =
-            Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
-        let config = checkpoint.config().clone();
-        let dtype = dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype()));
-        let shardings = weight_shardings(placement, &config, dtype)?;
-        let weights = Weights::load(placement, checkpoint, dtype, &shardings, progress)?;
+        let source = GraphPrograms {
+            placement: placement.clone(),
+            target: target_of(placement)?,
+            config: checkpoint.config().clone(),
+            dtype: dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype())),
+        };
+        Self::with_source(placement, checkpoint, Box::new(source), progress)
+    }
+
+    /// Loads `checkpoint` to run with the programs of a bundle: no graph is built, and nothing is compiled unless the
+    /// bundle was [opened](crate::bundle::Bundle::programs) to be recompiled. The context is the bundle's.
+    ///
+    /// # Errors
+    /// If the bundle has no program, or a tensor does not load.
+    pub fn load_bundle(
+        checkpoint: &Checkpoint,
+        programs: BundlePrograms,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, EngineError> {
+        let placement = programs.placement().clone();
+        Self::with_source(&placement, checkpoint, Box::new(programs), progress)
+    }
+
+    fn with_source(
+        placement: &Placement,
+        checkpoint: &Checkpoint,
+        source: Box<dyn ProgramSource>,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, EngineError> {
+        let mut config = checkpoint.config().clone();
+        config.context = source.context().min(config.context);
+        let smallest = ProgramShape {
+            phase: Phase::Decode,
+            batch: source.rows(1),
+            tokens: 1,
+            capacity: source.capacity(1),
+            dtype: source.dtype(),
+        };
+        let shardings = source.interface(&smallest)?.weight_shardings();
+        let weights = Weights::load(placement, checkpoint, source.dtype(), &shardings, progress)?;
         Ok(Self {
             placement: placement.clone(),
-            target,
             config,
-            dtype,
+            source,
             weights,
             cache: ExecutableCache::off("the engine was given none"),
             programs: Mutex::default(),
@@ -126,7 +160,7 @@ impl Engine {
 
     /// Element type of weights, activations and KV cache.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.source.dtype()
     }
 
     /// The devices that the model runs on.
@@ -149,14 +183,24 @@ impl Engine {
         lock(&self.compilations).clone()
     }
 
-    /// Whether there are executables so far, and all of them came from the cache.
+    /// How many executables there are so far, by where they came from.
+    pub fn origins(&self) -> Origins {
+        Origins::of(lock(&self.compilations).iter().map(|compilation| &**compilation))
+    }
+
+    /// Sequences that can run at a time, where the programs there are set a limit.
+    pub fn max_rows(&self) -> Option<usize> {
+        self.source.max_rows()
+    }
+
+    /// Whether there are executables so far, and none of them had to be compiled.
     pub fn is_compile_cached(&self) -> bool {
-        let compilations = lock(&self.compilations);
-        !compilations.is_empty() && compilations.iter().all(|compilation| compilation.is_cached())
+        let origins = self.origins();
+        origins.total() > 0 && origins.compiled == 0
     }
 
     /// An empty batch of `rows` sequences with room for `positions` tokens each (rounded up to a capacity
-    /// that other batches share, at most the model's context).
+    /// that other batches share, at most the model's context). It grows with its sequences.
     ///
     /// # Errors
     /// If the device has no room for the KV cache.
@@ -165,13 +209,7 @@ impl Engine {
     }
 
     fn capacity(&self, positions: usize) -> usize {
-        positions.max(MIN_CAPACITY).checked_next_power_of_two().unwrap_or(usize::MAX).min(self.config.context)
-    }
-
-    /// The number of tokens that a chunk with `remaining` tokens to go is padded to.
-    fn bucket(remaining: usize, capacity: usize) -> usize {
-        let fitting = PREFILL_BUCKETS.into_iter().find(|&bucket| bucket >= remaining);
-        fitting.unwrap_or(MAX_STEP_TOKENS).min(capacity)
+        self.source.capacity(positions)
     }
 
     /// Compiles what is not compiled yet of `shapes`, at the same time.
@@ -205,8 +243,7 @@ impl Engine {
 
     fn compile(&self, shape: &ProgramShape) -> Result<(CompiledProgram, Compilation), EngineError> {
         let started = Instant::now();
-        let Self { placement, target, config, cache: executables, .. } = self;
-        let (program, cache) = CompiledProgram::compile(placement, target, config, shape, executables)?;
+        let (program, cache) = self.source.program(shape, &self.cache)?;
         Ok((program, Compilation { program: *shape, time: started.elapsed(), cache }))
     }
 
@@ -215,30 +252,22 @@ impl Engine {
         lock(&self.programs).get(&shape).cloned().ok_or(EngineError::CompilerThread(shape))
     }
 
-    /// The shape of a program for `rows` sequences, idle rows that the mesh takes included.
+    /// The shape of a program for `rows` sequences, idle rows included.
     fn shape(&self, phase: Phase, rows: usize, tokens: usize, capacity: usize) -> ProgramShape {
-        let batch = self.placement.padded_rows(rows);
-        ProgramShape { phase, batch, tokens, capacity, dtype: self.dtype }
+        ProgramShape { phase, batch: self.source.rows(rows), tokens, capacity, dtype: self.dtype() }
+    }
+
+    /// The next step of `phase` for rows with up to `tokens` tokens to go, which may take more steps.
+    fn step(&self, phase: Phase, rows: usize, tokens: usize, capacity: usize) -> ProgramShape {
+        let wanted = self.shape(phase, rows, tokens, capacity);
+        ProgramShape { tokens: self.source.step_tokens(&wanted), ..wanted }
     }
 }
 
-/// How the weights are split, by name. All programs of a model take them alike, so the smallest one tells.
-fn weight_shardings(
-    placement: &Placement,
-    config: &GemmaConfig,
-    dtype: DType,
-) -> Result<HashMap<String, Sharding>, EngineError> {
-    let batch = placement.padded_rows(1);
-    let shape = ProgramShape { phase: Phase::Decode, batch, tokens: 1, capacity: 1, dtype };
-    let program = build(config, &shape)?;
-    let shardings = placement.shardings(&program.module).params;
-    let weights = program.signature.params.into_iter().zip(shardings).filter_map(|(param, sharding)| {
-        match param.role {
-            ParamRole::Weight(spec) => Some((spec.name, sharding)),
-            ParamRole::Input(_) | ParamRole::State { .. } => None,
-        }
-    });
-    Ok(weights.collect())
+/// The table of what differs on the platform of a placement.
+fn target_of(placement: &Placement) -> Result<&'static Target, EngineError> {
+    let platform = placement.client().platform_name();
+    Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))
 }
 
 /// A poisoned lock still guards whole values here: nothing that holds one leaves a value half-changed.

@@ -71,8 +71,22 @@ impl Placement {
             client.devices().iter().map(|device| device_position(device.description())).collect();
         // Clients do not tell which links close a torus.
         let order = device_order(&mesh, &positions, &[])?;
+        Self::of_devices(client, mesh, rules, &order)
+    }
+
+    /// The devices of `client` with these ids as `mesh`, in its order; those that the client lacks are left out.
+    ///
+    /// # Errors
+    /// If mesh and rules do not go together, or a device is another process's.
+    pub(crate) fn of_devices(
+        client: &Client,
+        mesh: Mesh,
+        rules: ShardingRules,
+        ids: &[i32],
+    ) -> Result<Self, PlacementError> {
+        rules.check(&mesh)?;
         let device = |id: &i32| client.devices().iter().find(|device| device.id() == *id).cloned();
-        let devices: Vec<Device> = order.iter().filter_map(device).collect();
+        let devices: Vec<Device> = ids.iter().filter_map(device).collect();
         if let Some(device) = devices.iter().find(|device| !device.is_addressable()) {
             let (id, process) = (device.id(), device.description().process_index);
             let here = client.addressable_devices().len();

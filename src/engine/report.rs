@@ -3,7 +3,7 @@
 use lapidary_graph::Param;
 use lapidary_lower::LowerError;
 use lapidary_lower::sharding::ShardingReport;
-use lapidary_models::program::{ParamRole, Phase, build};
+use lapidary_models::program::{ParamRole, Phase, ProgramShape, build};
 
 use super::{Engine, EngineError};
 
@@ -13,7 +13,14 @@ impl Engine {
     /// # Errors
     /// If the model's sizes make no program.
     pub fn sharding_report(&self) -> Result<ShardingReport, EngineError> {
-        let program = build(&self.config, &self.shape(Phase::Decode, 1, 1, self.config.context))?;
+        let shape = ProgramShape {
+            phase: Phase::Decode,
+            batch: self.placement.padded_rows(1),
+            tokens: 1,
+            capacity: self.config.context,
+            dtype: self.dtype(),
+        };
+        let program = build(&self.config, &shape)?;
         let role = |param: &Param| {
             let spec = program.signature.params.iter().find(|spec| spec.name == param.name)?;
             Some(match spec.role {

@@ -60,7 +60,7 @@ impl Engine {
         let phase = Phase::Score { logits: on_logits.is_some() };
         let mut nll: Vec<Vec<f32>> = vec![Vec::new(); sequences.len()];
         while let remaining @ 1.. = longest(&rest) {
-            let shape = batch.shape(phase, Engine::bucket(remaining, batch.capacity()));
+            let shape = batch.next_step(phase, remaining);
             let program = self.program(shape)?;
             let tokens = take_chunk(&mut rest, shape.tokens);
             // What follows each token: one place further on in the whole sequence.

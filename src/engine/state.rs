@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lapidary_models::program::{ParamRole, ProgramShape, StateKind, build};
+use lapidary_models::program::{ParamRole, ProgramShape, StateKind};
 use lapidary_runtime::Buffer;
 
 use super::placement::Holder;
@@ -20,11 +20,10 @@ pub(super) fn empty(engine: &Engine, shape: &ProgramShape) -> Result<State, Engi
     let placement = &engine.placement;
     let bytes = shape.cache_bytes(&engine.config);
     let (rows, positions) = (shape.batch, shape.capacity);
-    let program = build(&engine.config, shape)?;
-    let shardings = placement.shardings(&program.module).params;
+    let interface = engine.source.interface(shape)?;
     let mut state = State::new();
     let mut zeros: Vec<u8> = Vec::new();
-    for (param, sharding) in program.signature.params.into_iter().zip(shardings) {
+    for (param, sharding) in interface.params() {
         let ParamRole::State { layer, kind } = param.role else { continue };
         let dims = sharding.shard_shape();
         // A context may be so long that the cache is larger than memory, which must not abort.
@@ -37,7 +36,7 @@ pub(super) fn empty(engine: &Engine, shape: &ProgramShape) -> Result<State, Engi
         let (client, element_type) = (placement.client(), dtype::element_type(param.ty.dtype));
         let upload =
             |holder: &Holder<'_>| client.buffer_from_host(&zeros, element_type, &dims, holder.device);
-        let buffers = ShardedBuffer::place(placement, &sharding, |part| {
+        let buffers = ShardedBuffer::place(placement, sharding, |part| {
             part.holders.iter().map(upload).collect::<Result<Vec<Buffer>, _>>()
         });
         let buffers = buffers.map_err(|source| EngineError::Cache {

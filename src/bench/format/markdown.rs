@@ -63,11 +63,12 @@ fn setting_rows(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("matrix peak", peak(&peaks.matrix_peak, "flop/s")));
     }
     rows.push(("first token", start_parts(&report.start)));
-    let Compiling { seconds, programs, from_cache } = report.compiling;
-    rows.push((
-        "compiling",
-        format!("{seconds:.2} s, {programs} programs, {from_cache} of them from the cache"),
-    ));
+    let Compiling { seconds, programs, from_cache, from_bundle } = report.compiling;
+    let origin = match from_bundle {
+        0 => format!("{from_cache} of them from the cache"),
+        bundled => format!("{bundled} of them from the bundle"),
+    };
+    rows.push(("compiling", format!("{seconds:.2} s, {programs} programs, {origin}")));
     if let Some(bytes) = report.peak_memory_bytes {
         rows.push(("peak memory", with_prefix(bytes as f64, "B")));
     }

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 /// stored as.
 const NOT_IN_PROGRAMS: [&str; 4] = ["bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype"];
 
+/// Fields that a message names.
+const NAMED_FIELDS: usize = 3;
+
 /// What differs in `config.json`, with both values; `None` if the programs are the same.
 pub(super) fn differences(bundle: &GemmaConfig, model: &GemmaConfig) -> Option<String> {
     let (bundle, model) = (fields(bundle), fields(model));
@@ -17,7 +20,13 @@ pub(super) fn differences(bundle: &GemmaConfig, model: &GemmaConfig) -> Option<S
         (bundle != model).then(|| format!("{name} is {bundle} in the bundle and {model} in the model"))
     });
     let differ: Vec<String> = differ.collect();
-    (!differ.is_empty()).then(|| differ.join(", "))
+    let more = match differ.len().saturating_sub(NAMED_FIELDS) {
+        0 => String::new(),
+        1 => ", and another field differs".to_owned(),
+        more => format!(", and {more} more fields differ"),
+    };
+    let named: Vec<String> = differ.into_iter().take(NAMED_FIELDS).collect();
+    (!named.is_empty()).then(|| format!("{}{more}", named.join(", ")))
 }
 
 /// What decides programs, in the spelling of this version.
@@ -43,5 +52,8 @@ mod tests {
         let differences = differences(&tiny, &other).unwrap();
         let (bundle, model) = (tiny.hidden_size, other.hidden_size);
         assert_eq!(differences, format!("hidden_size is {bundle} in the bundle and {model} in the model"));
+        let larger = GemmaConfig::named("gemma2-2b").map(|config| super::differences(&tiny, &config));
+        let larger = larger.unwrap().unwrap();
+        assert!(larger.starts_with("vocab_size is ") && larger.ends_with(" more fields differ"), "{larger}");
     }
 }

@@ -8,7 +8,7 @@ use lapidary_lower::{Mesh, ShardingRules};
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Mismatch {
     /// A model of other sizes.
-    #[error("is of {bundle}, but this model differs: {differences}")]
+    #[error("is of `{bundle}`, but this model differs: {differences}")]
     Config {
         /// The bundle's model.
         bundle: String,
@@ -43,7 +43,7 @@ pub enum Mismatch {
     #[error("splits {}, but the --rules given split {}", .0.bundle, .0.asked)]
     Rules(Box<RulesDifference>),
     /// A longer context.
-    #[error("has room for {bundle} positions, but --context {asked} was asked for")]
+    #[error("has room for {bundle} positions of each sequence, but {asked} were asked for")]
     Context {
         /// The bundle's.
         bundle: usize,
@@ -128,7 +128,7 @@ impl Mismatch {
             }
             Self::Rules(_) => "leave them out, or compile one with them".to_string(),
             Self::Context { bundle, asked } => {
-                format!("give at most {bundle}, or compile one with --context {asked}")
+                format!("ask for at most {bundle}, or compile one with --context {asked}")
             }
             Self::Platform { bundle, here } => {
                 format!("run it where there is {bundle}, or compile one for {here}")
@@ -194,7 +194,8 @@ mod tests {
         assert_eq!(RulesDifference::of(&one, &two), None);
         // A rule of nothing is none.
         assert_eq!(RulesDifference::of(&one.clone().with("seq", &[]), &one), None);
-        let difference = RulesDifference::of(&transformer, &transformer.clone().with("kv_heads", &[])).unwrap();
+        let difference =
+            RulesDifference::of(&transformer, &transformer.clone().with("kv_heads", &[])).unwrap();
         assert_eq!(difference.bundle, "`kv_heads` over `model` in whole units");
         assert_eq!(difference.asked, "`kv_heads` over nothing in whole units");
     }

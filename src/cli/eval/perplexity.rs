@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lapidary::eval::{Likelihood, Windowing, default_rows, likelihood};
+use lapidary::eval::{Likelihood, Windowing, likelihood};
 use lapidary::model::Model;
 use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
@@ -20,9 +20,8 @@ use crate::cli::ui::Ui;
 /// Prints the perplexity of what the arguments name.
 pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
-    let config = model.checkpoint().config();
-    let windowing = Windowing::new(config, args.context, args.stride)?;
-    let rows = args.batch.map_or_else(|| default_rows(config), NonZeroUsize::get);
+    let (config, rows) = args.limits(model.checkpoint().config())?;
+    let windowing = Windowing::new(&config, args.context, args.stride)?;
     let corpus = corpus(args, &model, ui)?;
     let session = Session::start(model, &args.model, &args.device, ui)?;
 

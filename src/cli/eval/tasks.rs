@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use lapidary::eval::{Tally, answers, default_rows, is_correct};
+use lapidary::eval::{Tally, answers, is_correct};
 use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
 use serde::Serialize;
@@ -26,7 +26,7 @@ const TOTAL: &str = "total";
 /// Asks the questions of `file` and prints how many were answered correctly.
 pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
-    let rows = args.batch.map_or_else(|| default_rows(model.checkpoint().config()), NonZeroUsize::get);
+    let (_, rows) = args.limits(model.checkpoint().config())?;
     let limit = args.limit.map(NonZeroUsize::get);
     let (source, text) = match file {
         Some(path) => (input::name(path), Cow::Owned(input::read_text(path)?)),

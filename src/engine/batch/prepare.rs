@@ -12,9 +12,8 @@ impl Batch<'_> {
     /// # Errors
     /// If a program does not compile.
     pub fn prepare(&self, prefills: &[usize], decode: bool) -> Result<(), EngineError> {
-        let buckets = prefills.iter().flat_map(|&tokens| Engine::buckets(tokens, self.capacity));
-        let mut shapes: Vec<ProgramShape> =
-            buckets.map(|bucket| self.shape(Phase::Prefill, bucket)).collect();
+        let steps = |&tokens: &usize| self.engine.steps(Phase::Prefill, self.rows(), tokens, self.capacity);
+        let mut shapes: Vec<ProgramShape> = prefills.iter().flat_map(steps).collect();
         if decode {
             shapes.push(self.shape(Phase::Decode, 1));
         }
@@ -28,12 +27,19 @@ impl Batch<'_> {
 }
 
 impl Engine {
-    /// The buckets of the steps that bring a row `tokens` tokens.
-    pub(in crate::engine) fn buckets(tokens: usize, capacity: usize) -> impl Iterator<Item = usize> {
-        let bucket = move |&remaining: &usize| Self::bucket(remaining, capacity);
-        let steps = std::iter::successors(Some(tokens), move |remaining| {
-            Some(remaining.saturating_sub(bucket(remaining)))
-        });
-        steps.take_while(|&remaining| remaining > 0).map(move |remaining| bucket(&remaining))
+    /// The steps of `phase` that bring a row `tokens` tokens.
+    pub(in crate::engine) fn steps(
+        &self,
+        phase: Phase,
+        rows: usize,
+        tokens: usize,
+        capacity: usize,
+    ) -> impl Iterator<Item = ProgramShape> {
+        let mut remaining = tokens;
+        std::iter::from_fn(move || {
+            let step = (remaining > 0).then(|| self.step(phase, rows, remaining, capacity))?;
+            remaining = remaining.saturating_sub(step.tokens.max(1));
+            Some(step)
+        })
     }
 }

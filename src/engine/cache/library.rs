@@ -60,7 +60,8 @@ fn is_digest(text: &str) -> bool {
     text.len() == 2 * Key::BYTES && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn content_digest(path: &Path) -> io::Result<String> {
+/// The same, read in full.
+pub(super) fn content_digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];

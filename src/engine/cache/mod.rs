@@ -9,16 +9,20 @@ mod key;
 mod library;
 mod outcome;
 mod platform;
+mod processor;
 mod store;
 #[cfg(test)]
 mod tests;
 
+use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lapidary_runtime::{Client, CompileOptions, LoadedExecutable, Program, Result};
 
 pub use entry::Defect;
-pub use outcome::{CacheOutcome, Compilation, MissReason};
+pub use outcome::{CacheOutcome, Compilation, MissReason, Origin, Origins};
+pub use processor::{Processor, ProcessorError};
 pub use store::{ExecutableStore, StoreError, StoredExecutable};
 
 use entry::Entry;
@@ -49,12 +53,20 @@ impl ExecutableCache {
         Self(Access::Off(reason.into()))
     }
 
+    /// The SHA-256 of a plugin's library in hexadecimal digits, which the store remembers.
+    pub(crate) fn library_digest(&self, library: &Path) -> io::Result<String> {
+        match &self.0 {
+            Access::On { store, .. } => library::library_digest(library, &store.library_memo()),
+            Access::Off(_) => library::content_digest(library),
+        }
+    }
+
     /// The executable of a program on the devices of `client`: from the store, or else compiled and stored. `name`
     /// is for people.
     ///
     /// # Errors
     /// The compiler's. All others end up in the outcome.
-    pub(super) fn load_or_compile(
+    pub(crate) fn load_or_compile(
         &self,
         client: &Client,
         text: &str,

@@ -20,7 +20,7 @@ pub struct Compilation {
     pub cache: CacheOutcome,
 }
 
-/// What became of a look into the cache.
+/// What the cache had to do with an executable.
 #[derive(Debug)]
 pub enum CacheOutcome {
     /// The executable was there.
@@ -37,6 +37,18 @@ pub enum CacheOutcome {
     },
     /// There was no cache to look into, for this reason.
     Off(String),
+    /// Nothing: the executable is a bundle's.
+    Bundled {
+        /// What compiling took when the bundle was made.
+        compile_time: Duration,
+    },
+    /// The program is a bundle's, but its executable is not.
+    Recompiled {
+        /// Why it is not.
+        reason: String,
+        /// What became of a look into the cache.
+        cache: Box<CacheOutcome>,
+    },
 }
 
 /// Why an executable did not come from the cache.
@@ -56,10 +68,57 @@ pub enum MissReason {
     Refused(#[source] Box<lapidary_runtime::Error>),
 }
 
-impl Compilation {
-    /// Whether the executable came from the cache.
-    pub fn is_cached(&self) -> bool {
-        matches!(self.cache, CacheOutcome::Hit { .. })
+impl CacheOutcome {
+    /// Where the executable came from.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Hit { .. } => Origin::Cache,
+            Self::Bundled { .. } => Origin::Bundle,
+            Self::Miss { .. } | Self::Off(_) => Origin::Compiler,
+            Self::Recompiled { cache, .. } => cache.origin(),
+        }
+    }
+}
+
+/// Where an executable came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// It was compiled.
+    Compiler,
+    /// It had been compiled before.
+    Cache,
+    /// Somebody else had compiled it.
+    Bundle,
+}
+
+/// How many executables came from where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Origins {
+    /// Executables that were compiled.
+    pub compiled: usize,
+    /// Executables that came from the cache.
+    pub cached: usize,
+    /// Executables of a bundle.
+    pub bundled: usize,
+}
+
+impl Origins {
+    /// Counts.
+    pub fn of<'c>(compilations: impl IntoIterator<Item = &'c Compilation>) -> Self {
+        let mut origins = Self::default();
+        for compilation in compilations {
+            match compilation.cache.origin() {
+                Origin::Compiler => origins.compiled += 1,
+                Origin::Cache => origins.cached += 1,
+                Origin::Bundle => origins.bundled += 1,
+            }
+        }
+        origins
+    }
+
+    /// All executables.
+    pub fn total(&self) -> usize {
+        self.compiled + self.cached + self.bundled
     }
 }
 
@@ -80,6 +139,12 @@ impl fmt::Display for CacheOutcome {
                 }
             }
             Self::Off(reason) => write!(f, "cache off: {reason}"),
+            Self::Bundled { compile_time } => {
+                write!(f, "from the bundle; compiling took {:.3} s", compile_time.as_secs_f64())
+            }
+            Self::Recompiled { reason, cache } => {
+                write!(f, "compiled from the bundle's StableHLO, because {reason}; {cache}")
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What decides the outcome of a compilation besides the program and its options.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::thread;
@@ -9,34 +8,18 @@ use lapidary_runtime::{Attributes, Client};
 
 use super::key::{Key, KeyHasher};
 use super::library::library_digest;
+use super::processor::{self, ProcessorError};
 
 /// Variables that XLA's compilers take flags from.
 const FLAG_VARIABLES: [&str; 3] = ["XLA_FLAGS", "TF_XLA_FLAGS", "LIBTPU_INIT_ARGS"];
-
-/// Fields of `/proc/cpuinfo` that tell one microarchitecture from another: those of x86, then those of Arm. The
-/// others number the cores or change from moment to moment.
-const PROCESSOR_FIELDS: [&str; 12] = [
-    "vendor_id",
-    "cpu family",
-    "model",
-    "model name",
-    "stepping",
-    "flags",
-    "CPU implementer",
-    "CPU architecture",
-    "CPU variant",
-    "CPU part",
-    "CPU revision",
-    "Features",
-];
 
 /// Why the executables of a client cannot be told apart from those of others.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PlatformError {
     #[error("the plugin's library cannot be read: {0}")]
     Library(#[source] io::Error),
-    #[error("this machine's processor cannot be told from others: /proc/cpuinfo {0}")]
-    Processor(String),
+    #[error("this machine's processor cannot be told from others: {0}")]
+    Processor(#[from] ProcessorError),
     /// A dump is made by compiling; an executable from the cache would leave none.
     #[error("{0} asks for a dump of what is compiled")]
     Dump(&'static str),
@@ -79,7 +62,7 @@ impl Platform {
             version: client.platform_version().to_owned(),
             process_index: client.process_index(),
             devices: devices.collect(),
-            processor: this_processor()?,
+            processor: processor::telling_lines()?,
             cores: thread::available_parallelism().map_or(0, usize::from),
             flags: flags()?,
         })
@@ -116,25 +99,6 @@ impl Platform {
 /// Attributes in the order of their names.
 fn shown(attributes: &Attributes) -> String {
     attributes.iter().map(|(name, value)| format!("{name}={value};")).collect()
-}
-
-fn this_processor() -> Result<String, PlatformError> {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo")
-        .map_err(|error| PlatformError::Processor(format!("cannot be read: {error}")))?;
-    let found = processor(&cpuinfo);
-    if found.is_empty() {
-        return Err(PlatformError::Processor("does not describe it".to_owned()));
-    }
-    Ok(found)
-}
-
-/// The telling lines of `/proc/cpuinfo`, each once: cores of one kind say the same.
-fn processor(cpuinfo: &str) -> String {
-    let telling = cpuinfo.lines().filter(|line| {
-        let field = line.split(':').next().unwrap_or_default().trim();
-        PROCESSOR_FIELDS.contains(&field)
-    });
-    telling.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
 }
 
 fn flags() -> Result<Vec<(&'static str, Vec<u8>)>, PlatformError> {
@@ -201,20 +165,6 @@ mod tests {
             assert!(!keys.contains(&changed.key()), "{changed:?}");
             keys.push(changed.key());
         }
-    }
-
-    #[test]
-    fn a_processor_is_told_by_what_its_cores_have_in_common() {
-        let core = |number: u32, speed: &str| {
-            format!("processor\t: {number}\nmodel\t\t: 143\ncpu MHz\t\t: {speed}\nflags\t\t: fpu avx2\n\n")
-        };
-        let (one, two) = (core(0, "2000.1"), core(1, "3100.7"));
-        assert_eq!(processor(&one), "flags\t\t: fpu avx2\nmodel\t\t: 143");
-        assert_eq!(processor(&[one.clone(), two].concat()), processor(&one));
-        let other = one.replace("avx2", "avx2 avx512f");
-        assert_ne!(processor(&other), processor(&one));
-        assert_ne!(processor(&[one.clone(), other].concat()), processor(&one), "cores of two kinds");
-        assert_eq!(processor("processor : 0\n"), "");
     }
 
     #[test]

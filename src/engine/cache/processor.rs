@@ -105,7 +105,11 @@ mod tests {
         assert_eq!(telling_lines_of(&[one.clone(), two].concat()), telling_lines_of(&one));
         let other = one.replace("avx2", "avx2 avx512f");
         assert_ne!(telling_lines_of(&other), telling_lines_of(&one));
-        assert_ne!(telling_lines_of(&[one.clone(), other].concat()), telling_lines_of(&one), "cores of two kinds");
+        assert_ne!(
+            telling_lines_of(&[one.clone(), other].concat()),
+            telling_lines_of(&one),
+            "cores of two kinds"
+        );
         assert_eq!(telling_lines_of("processor : 0\n"), "");
     }
 
@@ -116,7 +120,10 @@ mod tests {
         assert_eq!(processor.name, "Some Core");
         assert_eq!(processor.features.iter().collect::<Vec<_>>(), ["avx2", "fpu"]);
         let arm = "CPU part\t: 0xd4f\nFeatures\t: fp asimd\n";
-        assert_eq!(Processor::of_cpuinfo(arm).map(|arm| (arm.name, arm.features.len())), Some(("0xd4f".to_owned(), 2)));
+        assert_eq!(
+            Processor::of_cpuinfo(arm).map(|arm| (arm.name, arm.features.len())),
+            Some(("0xd4f".to_owned(), 2))
+        );
         assert_eq!(Processor::of_cpuinfo("processor : 0\n"), None);
     }
 }
