@@ -54,9 +54,10 @@ impl<'a> Frame<'a> {
 
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
         let (element_type, value) = self.scalar(name)?;
-        // SAFETY: a scalar attribute points to a value of its type.
         match element_type {
+            // SAFETY: a scalar attribute points to a value of its type.
             ElementType::S64 => Some(unsafe { value.cast::<i64>().read_unaligned() }),
+            // SAFETY: as above.
             ElementType::S32 => Some(unsafe { value.cast::<i32>().read_unaligned() }.into()),
             _ => None,
         }
@@ -64,9 +65,10 @@ impl<'a> Frame<'a> {
 
     pub(crate) fn float(&self, name: &str) -> Option<f64> {
         let (element_type, value) = self.scalar(name)?;
-        // SAFETY: a scalar attribute points to a value of its type.
         match element_type {
+            // SAFETY: a scalar attribute points to a value of its type.
             ElementType::F64 => Some(unsafe { value.cast::<f64>().read_unaligned() }),
+            // SAFETY: as above.
             ElementType::F32 => Some(unsafe { value.cast::<f32>().read_unaligned() }.into()),
             _ => None,
         }
