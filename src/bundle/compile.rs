@@ -342,10 +342,10 @@ mod tests {
         };
         let libdevice =
             refused("PJRT_Compile failed with INTERNAL: libdevice not found at ./libdevice.10.bc");
-        assert!(libdevice.contains("does not find NVIDIA's libdevice;"), "{libdevice}");
+        assert!(libdevice.contains("does not find NVIDIA's libdevice beside"), "{libdevice}");
         let ptxas =
             refused("UNAVAILABLE: No PTX compilation provider is available. Neither ptxas/nvlink nor");
-        assert!(ptxas.contains("does not find NVIDIA's ptxas; `pip install nvidia-cuda-nvcc"), "{ptxas}");
+        assert!(ptxas.contains("`lapidary plugin install cuda --compile-only`"), "{ptxas}");
         assert_eq!(refused("out of memory"), "decode does not compile for cuda:h100");
     }
 

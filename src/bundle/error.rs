@@ -70,9 +70,8 @@ pub enum BundleError {
     },
     /// NVIDIA's tools, which finish what XLA makes for a GPU and are no part of its plugin, are not here.
     #[error(
-        "{program} does not compile for {target}: XLA does not find NVIDIA's {tool}; `pip install nvidia-cuda-nvcc \
-         nvidia-nvvm` has it, and XLA_FLAGS=--xla_gpu_cuda_data_dir=DIR says where: the whole path of nvidia/cu13 in \
-         the folder that pip installs to"
+        "{program} does not compile for {target}: XLA does not find NVIDIA's {tool} beside its plugin; \
+         `lapidary plugin install cuda --compile-only` installs it with a plugin that does"
     )]
     NoCudaTool {
         /// Name of the program.
