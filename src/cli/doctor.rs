@@ -11,10 +11,12 @@ use super::args::{DeviceArg, DeviceChoice};
 use super::{device, output};
 
 mod host;
+mod nvidia;
 mod print;
 mod probe;
 
 use host::Host;
+use nvidia::Nvidia;
 use probe::Findings;
 
 pub use probe::{PROBE_COMMAND, ProbeArgs, run as probe};
@@ -60,6 +62,9 @@ struct PluginReport {
     verdict: Verdict,
     /// What to do, where something is to be done.
     advice: Option<String>,
+    /// For NVIDIA GPUs, the driver and NVIDIA's packages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nvidia: Option<Nvidia>,
     places: Vec<Place>,
 }
 
@@ -71,6 +76,8 @@ enum Verdict {
     Usable,
     /// The plugin loads, but its hardware is not here.
     CompilesOnly,
+    /// The plugin loads, but lacks what compiling takes, and its hardware is not here.
+    Incomplete,
     /// The plugin that would be loaded does not work, or a broken one was asked for.
     Broken,
     /// There is no plugin.
@@ -137,19 +144,31 @@ impl PluginReport {
         let found = plugins::find(environment, kind, explicit);
         let candidates = plugins::discover(environment, kind, explicit);
         let places: Vec<Place> = candidates.iter().map(|candidate| Place::of(candidate, attached)).collect();
+        let library = found.as_ref().ok().map(|plugin| plugin.path.as_path());
+        let nvidia = (kind == PluginKind::Cuda).then(|| Nvidia::examine(environment, library));
+        let can_compile = nvidia.as_ref().is_none_or(Nvidia::can_compile);
         let verdict = match &found {
             Ok(plugin) => match places.iter().find(|place| place.path.as_ref() == Some(&plugin.path)) {
                 Some(place) if place.has_device() => Verdict::Usable,
-                Some(place) if place.failure().is_none() && !attached => Verdict::CompilesOnly,
+                Some(place) if place.failure().is_none() && !attached && can_compile => Verdict::CompilesOnly,
+                Some(place) if place.failure().is_none() && !attached => Verdict::Incomplete,
                 Some(_) | None => Verdict::Broken,
             },
             Err(plugins::Error::NotFound { .. }) => Verdict::Missing,
             Err(_) => Verdict::Broken,
         };
-        let advice = (verdict == Verdict::Missing && attached)
-            .then(|| format!("install it with `lapidary plugin install {kind}`"));
+        let advice = match verdict {
+            Verdict::Missing if attached => Some(format!("install it with `lapidary plugin install {kind}`")),
+            Verdict::Incomplete => Some(format!(
+                "install what compiling takes with `lapidary plugin install {kind} --compile-only`"
+            )),
+            _ if attached && nvidia.as_ref().is_some_and(|nvidia| nvidia.missing().next().is_some()) => {
+                Some(format!("install what is missing with `lapidary plugin install {kind}`"))
+            }
+            _ => None,
+        };
         let chosen = found.ok().map(|plugin| plugin.path);
-        Self { kind, attached, chosen, verdict, advice, places }
+        Self { kind, attached, chosen, verdict, advice, nvidia, places }
     }
 }
 

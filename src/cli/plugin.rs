@@ -2,7 +2,7 @@
 
 pub mod install;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -55,7 +55,7 @@ pip's own settings apply: PIP_INDEX_URL for a mirror, PIP_FIND_LINKS for a direc
   lapidary plugin list
   lapidary plugin list --json")]
     List {
-        /// Print {"plugins": [{"kind", "version", "source", "pinned", "bytes", "path", "problem"}]}.
+        /// Print {"plugins": [{"kind", "version", "source", "pinned", "bytes", "path", "problem", "packages"}]}.
         #[arg(long)]
         json: bool,
     },
@@ -126,6 +126,30 @@ struct Listed {
     #[serde(serialize_with = "output::path")]
     path: PathBuf,
     problem: Option<String>,
+    /// What it needs beside itself.
+    packages: Vec<ListedPackage>,
+}
+
+/// A package beside a plugin.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct ListedPackage {
+    name: &'static str,
+    version: Option<String>,
+    bytes: u64,
+    complete: bool,
+}
+
+impl ListedPackage {
+    fn beside(kind: PluginKind, library: &Path) -> Vec<Self> {
+        let packages = plugins::companions_beside(kind, library).into_iter();
+        let packages = packages.map(|state| Self {
+            name: state.companion.name,
+            complete: state.is_complete(),
+            version: state.version,
+            bytes: state.bytes,
+        });
+        packages.collect()
+    }
 }
 
 fn list(environment: &Environment, json: bool, ui: &Ui) -> Result<()> {
@@ -141,6 +165,7 @@ fn list(environment: &Environment, json: bool, ui: &Ui) -> Result<()> {
             source: Source::Installed.to_string(),
             pinned: false,
             bytes: Some(plugin.library_bytes),
+            packages: ListedPackage::beside(kind, &plugin.library),
             path: plugin.library.clone(),
             problem: None,
         }));
@@ -167,7 +192,13 @@ fn list(environment: &Environment, json: bool, ui: &Ui) -> Result<()> {
             if plugin.pinned { "yes" } else { "no" },
             plugin.source,
             plugin.path.display(),
-        ))
+        ))?;
+        plugin.packages.iter().try_for_each(|package| {
+            let ListedPackage { name, version, bytes, complete } = package;
+            let size = if *complete { BinaryBytes(*bytes).to_string() } else { "missing".to_owned() };
+            let version = version.as_deref().unwrap_or(if *complete { "?" } else { "" });
+            output::line(format_args!("{:5} {version:10} {:6} {size:>11}  {name}", "", ""))
+        })
     })?;
     Ok(())
 }
@@ -188,6 +219,7 @@ impl Listed {
             source: candidate.source.to_string(),
             bytes: path.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len()),
             problem: candidate.problem.map(|problem| problem.to_string()),
+            packages: ListedPackage::beside(candidate.kind, &path),
             path,
         })
     }

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use lapidary::runtime::plugins::PluginKind;
 use serde_json::Value;
 
 use super::{Run, has_cpu_plugin, lapidary, run};
@@ -77,4 +78,39 @@ fn a_plugin_that_aborts_takes_nobody_along() {
     let failure = place["failure"].as_str().unwrap();
     assert!(failure.contains("SIGABRT") && failure.contains("the plugin's last words"), "{failure}");
     assert!(place["advice"].is_string(), "{place}");
+}
+
+#[test]
+fn what_lies_beside_the_plugin_for_gpus_is_told() {
+    let Some(library) = super::plugin_file::plugin(PluginKind::Cuda) else { return };
+    let report = |library: &Path| -> Value {
+        let mut command = lapidary(&["doctor", "--device", "cuda", "--json", "--plugin"]);
+        serde_json::from_str(&run(command.arg(library)).stdout).unwrap()
+    };
+    let there = report(&library);
+    let nvidia = &there["plugins"][0]["nvidia"];
+    let packages = nvidia["packages"].as_array().unwrap();
+    let compilers: Vec<_> = packages.iter().filter(|package| package["compiles"] == true).collect();
+    assert_eq!(compilers.len(), 2);
+    for compiler in compilers {
+        assert!(compiler["missing"].as_array().unwrap().is_empty(), "{compiler}");
+        assert!(Path::new(compiler["path"].as_str().unwrap()).is_file(), "{compiler}");
+    }
+    let here = Path::new("/proc/driver/nvidia/version").exists();
+    assert_eq!(nvidia["driver"]["version"].is_string(), here, "{nvidia}");
+
+    // By itself, it can do nothing.
+    let directory = tempfile::tempdir().unwrap();
+    let alone = directory.path().join("jax_plugins/xla_cuda13/plugin.so");
+    std::fs::create_dir_all(alone.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&library, &alone).unwrap();
+    let alone = report(&alone);
+    let packages = alone["plugins"][0]["nvidia"]["packages"].as_array().unwrap();
+    assert!(packages.iter().all(|package| package["path"].is_null()), "{alone}");
+    if !here {
+        assert_eq!(there["plugins"][0]["verdict"], "compiles_only");
+        assert_eq!(alone["plugins"][0]["verdict"], "incomplete");
+        let advice = alone["plugins"][0]["advice"].as_str().unwrap();
+        assert!(advice.contains("`lapidary plugin install cuda --compile-only`"), "{advice}");
+    }
 }

@@ -14,6 +14,8 @@ pub struct CompanionState {
     pub version: Option<String>,
     /// The size of its files that are there, in bytes.
     pub bytes: u64,
+    /// Its files that are there.
+    pub present: Vec<PathBuf>,
     /// Its files that are not there.
     pub missing: Vec<PathBuf>,
 }
@@ -42,12 +44,16 @@ impl CompanionState {
             companion,
             version: version_below(root, companion.name),
             bytes: 0,
+            present: Vec::new(),
             missing: Vec::new(),
         };
         for file in companion.files {
             let path = root.join(file);
             match path.metadata() {
-                Ok(metadata) if metadata.is_file() => state.bytes += metadata.len(),
+                Ok(metadata) if metadata.is_file() => {
+                    state.bytes += metadata.len();
+                    state.present.push(path);
+                }
                 Ok(_) | Err(_) => state.missing.push(path),
             }
         }

@@ -7,6 +7,7 @@ use indicatif::BinaryBytes;
 use lapidary::runtime::plugins::PluginKind;
 
 use super::host::{CacheDirectory, Host};
+use super::nvidia::{CudaPackage, Nvidia};
 use super::probe::{ClientFindings, DeviceFindings, Findings};
 use super::{Place, PluginReport, Report, Verdict};
 use crate::cli::cache::counted;
@@ -75,6 +76,7 @@ fn plugin_section(text: &mut String, plugin: &PluginReport) {
     let verdict = match (plugin.verdict, plugin.attached) {
         (Verdict::Usable, _) => "works".to_owned(),
         (Verdict::CompilesOnly, _) => format!("{absent}; the plugin loads and can compile"),
+        (Verdict::Incomplete, _) => format!("{absent}; the plugin loads, but cannot compile yet"),
         (Verdict::Broken, _) => "DOES NOT WORK".to_owned(),
         (Verdict::Missing, true) => "no plugin".to_owned(),
         (Verdict::Missing, false) => format!("{absent}; no plugin"),
@@ -83,12 +85,49 @@ fn plugin_section(text: &mut String, plugin: &PluginReport) {
     if let Some(advice) = &plugin.advice {
         line(text, format_args!("  -> {advice}"));
     }
+    if let Some(nvidia) = &plugin.nvidia {
+        nvidia_lines(text, nvidia);
+    }
     for place in &plugin.places {
         place_lines(text, place, plugin.chosen.as_deref());
         // Where something was found, the other places need no repair; where nothing was, one piece of advice does.
         if let Some(advice) = place.advice.as_ref().filter(|_| plugin.verdict == Verdict::Broken) {
             line(text, format_args!("{NESTED}-> {advice}"));
         }
+    }
+}
+
+fn nvidia_lines(text: &mut String, nvidia: &Nvidia) {
+    let Nvidia { driver, packages } = nvidia;
+    let found = match (&driver.problem, &driver.version) {
+        (Some(problem), _) => problem.clone(),
+        (None, Some(version)) => format!("{version}, new enough for CUDA 13"),
+        (None, None) => "unknown".to_owned(),
+    };
+    line(text, format_args!("  driver: {found}"));
+    if packages.is_empty() {
+        return;
+    }
+    let compiler =
+        packages.iter().filter(|package| package.compiles).find_map(|package| package.path.as_ref());
+    match compiler.filter(|_| nvidia.can_compile()) {
+        Some(path) => line(text, format_args!("  can compile for NVIDIA GPUs: yes ({})", path.display())),
+        None => line(text, format_args!("  can compile for NVIDIA GPUs: no")),
+    }
+    let missing: Vec<_> = nvidia.missing().map(missing_of).collect();
+    if missing.is_empty() {
+        line(text, format_args!("  NVIDIA's libraries: all beside the plugin"));
+    } else {
+        line(text, format_args!("  not beside the plugin: {}", missing.join(", ")));
+        line(text, format_args!("    `lapidary plugin install cuda` installs what running programs takes"));
+    }
+}
+
+/// `nvidia-cublas`, or `libcublasLt.so.13 of nvidia-cublas` if the rest is there.
+fn missing_of(package: &CudaPackage) -> String {
+    match &package.path {
+        None => package.name.to_owned(),
+        Some(_) => format!("{} of {}", package.missing.join(" and "), package.name),
     }
 }
 

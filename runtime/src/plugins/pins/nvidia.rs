@@ -111,7 +111,7 @@ pub(super) const COMPANIONS: [Companion; 7] = [
         name: "nvidia-cudnn-cu13",
         version: "9.28.0.42",
         needed_to: Use::Run,
-        reason: "cuDNN, which XLA tries on products and attention, and starts no device without",
+        reason: "cuDNN, which XLA weighs for products and attention",
         files: &[
             "nvidia/cudnn/lib/libcudnn.so.9",
             "nvidia/cudnn/lib/libcudnn_graph.so.9",
