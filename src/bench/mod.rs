@@ -19,7 +19,7 @@ mod suite;
 mod tests;
 mod work;
 
-pub use compiling::Compiling;
+pub use compiling::{CompiledProgram, Compiling};
 pub use error::BenchError;
 pub use measure::{Measurement, Repetitions, measure};
 pub use memory::{available_memory, peak_memory, reset_peak_memory};

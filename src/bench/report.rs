@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::format;
-use super::{Compiling, Measurement, Peaks, Repetitions, Start};
+use super::{CompiledProgram, Compiling, Measurement, Peaks, Repetitions, Start};
 
 /// What was measured, and where.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -19,6 +19,8 @@ pub struct Report {
     pub peaks: Option<Peaks>,
     /// All programs that became executables.
     pub compiling: Compiling,
+    /// Each of them, in the order in which they were ready.
+    pub programs: Vec<CompiledProgram>,
     /// The most memory that this process had resident while it loaded and ran the model, in bytes; `None` where the
     /// system does not tell.
     pub peak_memory_bytes: Option<u64>,
@@ -59,6 +61,7 @@ impl Report {
     /// Sets every figure beside what the devices can do, as far as that is known.
     pub fn relate(&mut self) {
         if let Some(peaks) = &self.peaks {
+            self.start.relate(peaks, self.setting.weight_bytes);
             self.tests.iter_mut().for_each(|test| test.relate(peaks));
         }
     }

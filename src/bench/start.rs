@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::measure::random_tokens;
-use super::{BenchError, Compiling};
+use super::{BenchError, Compiling, Peaks};
 use crate::engine::Engine;
 
 /// Tokens of the prompt that the first token follows.
@@ -27,6 +27,23 @@ pub struct Start {
     pub prefill_s: f64,
     /// The sum.
     pub time_to_first_token_s: f64,
+    /// Seconds to read the same prompt again, with everything in memory.
+    pub prefill_again_s: f64,
+    /// Seconds that a start takes at least: the time to read the weights once at the measured bandwidth, and
+    /// [`Self::prefill_again_s`]. `None` if the bandwidth was not measured.
+    pub least_s: Option<f64>,
+    /// The first token over the least. It says something of an engine only where nothing was compiled.
+    pub of_least: Option<f64>,
+}
+
+impl Start {
+    /// Sets the start beside the least that it could take, for `weight_bytes` of weights.
+    pub(super) fn relate(&mut self, peaks: &Peaks, weight_bytes: u64) {
+        let least_s = weight_bytes as f64 / peaks.read_bandwidth.best + self.prefill_again_s;
+        let of_least = self.time_to_first_token_s / least_s;
+        self.least_s = Some(least_s).filter(|seconds| seconds.is_finite());
+        self.of_least = Some(of_least).filter(|ratio| ratio.is_finite());
+    }
 }
 
 /// Lets an engine that has run nothing read a prompt of 16 tokens (or of the context, if that is less), and adds up
@@ -43,6 +60,20 @@ pub fn start(engine: &Engine, plugin_s: f64, load_s: f64) -> Result<Start, Bench
     let prepared = Instant::now();
     batch.prefill(&[&prompt])?;
     let prefill_s = prepared.elapsed().as_secs_f64();
+    batch.clear()?;
+    let cleared = Instant::now();
+    batch.prefill(&[&prompt])?;
+    let prefill_again_s = cleared.elapsed().as_secs_f64();
     let time_to_first_token_s = plugin_s + load_s + compiling.seconds + prefill_s;
-    Ok(Start { plugin_s, load_s, compiling, prompt_tokens, prefill_s, time_to_first_token_s })
+    Ok(Start {
+        plugin_s,
+        load_s,
+        compiling,
+        prompt_tokens,
+        prefill_s,
+        time_to_first_token_s,
+        prefill_again_s,
+        least_s: None,
+        of_least: None,
+    })
 }

@@ -135,13 +135,13 @@ fn measurement(test: Test, rate: f64, stddev: Option<f64>) -> Measurement {
         of_matrix_peak: None,
         capacity: 1024,
         kv_cache_bytes: 54_525_952,
-        compiling: Compiling { seconds: 1.5, programs: 2, from_cache: 1, from_bundle: 0 },
+        compiling: Compiling { seconds: 1.5, programs: 2, from_cache: 1 },
         peak_memory_bytes: Some(5_500_000_000),
     }
 }
 
 fn report(complete: bool) -> Report {
-    let compiling = Compiling { seconds: 2.25, programs: 3, from_cache: 1, from_bundle: 0 };
+    let compiling = Compiling { seconds: 2.25, programs: 3, from_cache: 1 };
     let peak = |best, mean| Peak { best, mean, repetitions: 10 };
     let mut report = Report {
         setting: Setting {
@@ -165,9 +165,17 @@ fn report(complete: bool) -> Report {
             prompt_tokens: 16,
             prefill_s: 1.0,
             time_to_first_token_s: 4.0,
+            prefill_again_s: 0.5,
+            least_s: None,
+            of_least: None,
         },
         peaks: Some(Peaks { read_bandwidth: peak(20e9, 19.5e9), matrix_peak: peak(2.4e12, 2.1e12) }),
         compiling,
+        programs: vec![CompiledProgram {
+            name: "decode_b4_t1_c1024_bf16".to_owned(),
+            seconds: 1.5,
+            from_cache: false,
+        }],
         peak_memory_bytes: Some(5_500_000_000),
         complete,
         tests: vec![
@@ -187,6 +195,18 @@ fn ratios_are_of_the_best() {
 }
 
 #[test]
+fn a_start_is_set_beside_the_least_it_could_take() {
+    let start = report(true).start;
+    // The weights at 20 GB/s, and the prompt in memory.
+    let least = 5_228_683_776.0 / 20e9 + 0.5;
+    near(start.least_s.unwrap(), least);
+    near(start.of_least.unwrap(), 4.0 / least);
+    let mut unmeasured = report(true);
+    unmeasured.start.least_s = None;
+    assert!(!unmeasured.markdown().contains("| at least "));
+}
+
+#[test]
 fn markdown_is_two_tables() {
     let expected = r#"
 | test         | batch |      tokens/s | bytes/token |   bytes/s | of read bandwidth |      flop/s | of matrix peak | peak memory |
@@ -201,6 +221,7 @@ fn markdown_is_two_tables() {
 | read bandwidth | 20.0 GB/s at best, 19.5 GB/s on average of 10                                 |
 | matrix peak    | 2.40 Tflop/s at best, 2.10 Tflop/s on average of 10                           |
 | first token    | 4.00 s: plugin 0.25, loading 0.50, compiling 2.25, a prompt of 16 tokens 1.00 |
+| at least       | 0.76 s: weights read once 0.26, the prompt again 0.50; took 5.25 times that   |
 | compiling      | 2.25 s, 3 programs, 1 of them from the cache                                  |
 | peak memory    | 5.50 GB                                                                       |
 | repetitions    | 3, after 1 to warm up                                                         |
@@ -253,6 +274,7 @@ fn json_is_one_object_with_a_list_of_tests() {
     let json: Value = serde_json::to_value(report(true)).unwrap();
     assert_eq!(json["device"], "cpu");
     assert_eq!(json["start"]["compiling"]["programs"], 3);
+    assert_eq!(json["programs"][0]["name"], "decode_b4_t1_c1024_bf16");
     assert_eq!(json["peaks"]["matrix_peak"]["best"], 2.4e12);
     assert_eq!(json["tests"][1]["depth"], 1024);
     assert_eq!(json["tests"][1]["tokens_per_s"]["stddev"], Value::Null);

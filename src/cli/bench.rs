@@ -5,15 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use lapidary::bench::{self, Compiling, Measurement, Probes, Repetitions, Report, Setting, Suite, Test};
+use lapidary::bench::{
+    self, CompiledProgram, Compiling, Measurement, Probes, Repetitions, Report, Setting, Suite, Test,
+};
 use lapidary::model::Model;
 use lapidary::models::config::GemmaConfig;
 
 use super::args::{DeviceArgs, ModelArgs, at_least_one, whole};
 use super::exit::Interrupted;
+use super::mesh::MeshPlan;
 use super::session::{self, Session};
 use super::ui::Ui;
-use super::{bundle, interrupt, output};
+use super::{interrupt, output};
 
 mod random_model;
 
@@ -97,12 +100,7 @@ pub fn run(args: BenchArgs, ui: &Ui) -> Result<()> {
     let subject = Subject::of(&args, ui)?;
     let tests = args.suite().tests(subject.config())?;
     // Refused before gigabytes are written.
-    let bundle = bundle::open(subject.config(), &args.model, &args.device)?;
-    bundle::mesh_plan(bundle.as_ref(), &args.device)?;
-    if let Some(bundle) = bundle {
-        tests.iter().try_for_each(|test| bundle.check_rows(test.batch))?;
-        tests.iter().try_for_each(|test| bundle.check_context(test.positions()))?;
-    }
+    MeshPlan::read(&args.device.mesh)?;
 
     let (name, model) = subject.open(&args, ui)?;
     let session = Session::start(model, &args.model, &args.device, ui)?;
@@ -219,6 +217,7 @@ fn measure(
         start,
         peaks: probe("before")?,
         compiling: Compiling::so_far(engine),
+        programs: Vec::new(),
         peak_memory_bytes,
         complete: false,
         tests: Vec::new(),
@@ -238,6 +237,7 @@ fn measure(
     }
     report.relate();
     report.compiling = Compiling::so_far(engine);
+    report.programs = CompiledProgram::so_far(engine);
     let peaks = report.tests.iter().filter_map(|test: &Measurement| test.peak_memory_bytes);
     report.peak_memory_bytes = peaks.chain(report.peak_memory_bytes).max();
     Ok(report)

@@ -63,12 +63,14 @@ fn setting_rows(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("matrix peak", peak(&peaks.matrix_peak, "flop/s")));
     }
     rows.push(("first token", start_parts(&report.start)));
-    let Compiling { seconds, programs, from_cache, from_bundle } = report.compiling;
-    let origin = match from_bundle {
-        0 => format!("{from_cache} of them from the cache"),
-        bundled => format!("{bundled} of them from the bundle"),
-    };
-    rows.push(("compiling", format!("{seconds:.2} s, {programs} programs, {origin}")));
+    if let (Some(least_s), Some(of_least)) = (report.start.least_s, report.start.of_least) {
+        rows.push(("at least", least_parts(&report.start, least_s, of_least)));
+    }
+    let Compiling { seconds, programs, from_cache } = report.compiling;
+    rows.push((
+        "compiling",
+        format!("{seconds:.2} s, {programs} programs, {from_cache} of them from the cache"),
+    ));
     if let Some(bytes) = report.peak_memory_bytes {
         rows.push(("peak memory", with_prefix(bytes as f64, "B")));
     }
@@ -101,6 +103,14 @@ fn start_parts(start: &Start) -> String {
         start.compiling.seconds,
         start.prompt_tokens,
         start.prefill_s
+    )
+}
+
+fn least_parts(start: &Start, least_s: f64, of_least: f64) -> String {
+    format!(
+        "{least_s:.2} s: weights read once {:.2}, the prompt again {:.2}; took {of_least:.2} times that",
+        least_s - start.prefill_again_s,
+        start.prefill_again_s
     )
 }
 
