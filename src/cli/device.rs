@@ -6,14 +6,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use indicatif::ProgressBar;
-use lapidary::runtime::plugins::{
-    self, Environment, InstallOptions, InstalledPlugin, LocatedPlugin, PluginKind, Progress,
-};
+use lapidary::runtime::plugins::{self, Environment, InstalledPlugin, LocatedPlugin, PluginKind, Use};
 use lapidary::runtime::{Client, ClientOptions, Plugin};
 
 use super::args::{DeviceArg, DeviceArgs, DeviceChoice};
-use super::interrupt;
+use super::plugin::install::install;
 use super::ui::Ui;
 
 pub use attached::is_attached;
@@ -157,45 +154,13 @@ pub fn locate(
     match plugins::find(environment, kind, explicit) {
         Err(plugins::Error::NotFound { .. }) if kind == PluginKind::Cpu => {
             ui.note("The CPU plugin is not installed yet; installing it now (once).");
-            let installed = install(environment, kind, false, ui)?;
+            let installed = install(environment, kind, Use::Run, false, ui)?;
             let InstalledPlugin { package, version, library, .. } = installed;
             ui.note(format_args!("installed {package} {version} in {}", library.display()));
             Ok(plugins::find(environment, kind, explicit)?)
         }
         found => Ok(found?),
     }
-}
-
-/// Installs a plugin, showing progress.
-///
-/// # Errors
-/// If it cannot be fetched, verified or stored, or on Ctrl-C.
-pub fn install(environment: &Environment, kind: PluginKind, force: bool, ui: &Ui) -> Result<InstalledPlugin> {
-    let _catch = interrupt::catch();
-    let options = InstallOptions { force, cancel: interrupt::flag() };
-    let mut shown: Option<(&'static str, ProgressBar)> = None;
-    let installed = plugins::install(environment, kind, &options, &mut |progress| {
-        let (what, done, total) = match progress {
-            Progress::Waiting => ("waiting for another process that installs", 0, 0),
-            Progress::Downloading { bytes, total } => ("downloading", bytes, total),
-            Progress::Verifying { bytes, total } => ("verifying", bytes, total),
-            Progress::Unpacking { bytes, total } => ("unpacking", bytes, total),
-        };
-        if shown.as_ref().is_none_or(|(phase, _)| *phase != what) {
-            if let Some((_, bar)) = shown.take() {
-                bar.finish_and_clear();
-            }
-            shown = Some((what, ui.bytes(what, total)));
-        }
-        if let Some((_, bar)) = &shown {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-    });
-    if let Some((_, bar)) = shown {
-        bar.finish_and_clear();
-    }
-    Ok(installed?)
 }
 
 #[cfg(test)]
