@@ -14,17 +14,19 @@ pub struct Compiling {
     pub programs: usize,
     /// How many of them the cache of executables had.
     pub from_cache: usize,
+    /// How many of them a bundle had.
+    pub from_bundle: usize,
 }
 
 impl Compiling {
     /// All that `engine` has compiled so far.
     pub fn so_far(engine: &Engine) -> Self {
-        let compilations = engine.compilations();
-        let hits = compilations.iter().filter(|each| matches!(each.cache, CacheOutcome::Hit { .. }));
+        let origins = engine.origins();
         Self {
             seconds: engine.compile_time().as_secs_f64(),
-            from_cache: hits.count(),
-            programs: compilations.len(),
+            programs: origins.total(),
+            from_cache: origins.cached,
+            from_bundle: origins.bundled,
         }
     }
 
@@ -34,6 +36,7 @@ impl Compiling {
             seconds: (self.seconds - earlier.seconds).max(0.0),
             programs: self.programs.saturating_sub(earlier.programs),
             from_cache: self.from_cache.saturating_sub(earlier.from_cache),
+            from_bundle: self.from_bundle.saturating_sub(earlier.from_bundle),
         }
     }
 }

@@ -135,13 +135,13 @@ fn measurement(test: Test, rate: f64, stddev: Option<f64>) -> Measurement {
         of_matrix_peak: None,
         capacity: 1024,
         kv_cache_bytes: 54_525_952,
-        compiling: Compiling { seconds: 1.5, programs: 2, from_cache: 1 },
+        compiling: Compiling { seconds: 1.5, programs: 2, from_cache: 1, from_bundle: 0 },
         peak_memory_bytes: Some(5_500_000_000),
     }
 }
 
 fn report(complete: bool) -> Report {
-    let compiling = Compiling { seconds: 2.25, programs: 3, from_cache: 1 };
+    let compiling = Compiling { seconds: 2.25, programs: 3, from_cache: 1, from_bundle: 0 };
     let peak = |best, mean| Peak { best, mean, repetitions: 10 };
     let mut report = Report {
         setting: Setting {

@@ -13,10 +13,9 @@ use lapidary::models::config::GemmaConfig;
 
 use super::args::{DeviceArgs, ModelArgs, at_least_one, whole};
 use super::exit::Interrupted;
-use super::mesh::MeshPlan;
 use super::session::{self, Session};
 use super::ui::Ui;
-use super::{interrupt, output};
+use super::{bundle, interrupt, output};
 
 mod random_model;
 
@@ -100,7 +99,12 @@ pub fn run(args: BenchArgs, ui: &Ui) -> Result<()> {
     let subject = Subject::of(&args, ui)?;
     let tests = args.suite().tests(subject.config())?;
     // Refused before gigabytes are written.
-    MeshPlan::read(&args.device.mesh)?;
+    let bundle = bundle::open(subject.config(), &args.model, &args.device)?;
+    bundle::mesh_plan(bundle.as_ref(), &args.device)?;
+    if let Some(bundle) = bundle {
+        tests.iter().try_for_each(|test| bundle.check_rows(test.batch))?;
+        tests.iter().try_for_each(|test| bundle.check_context(test.positions()))?;
+    }
 
     let (name, model) = subject.open(&args, ui)?;
     let session = Session::start(model, &args.model, &args.device, ui)?;

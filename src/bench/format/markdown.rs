@@ -66,11 +66,12 @@ fn setting_rows(report: &Report) -> Vec<(&'static str, String)> {
     if let (Some(least_s), Some(of_least)) = (report.start.least_s, report.start.of_least) {
         rows.push(("at least", least_parts(&report.start, least_s, of_least)));
     }
-    let Compiling { seconds, programs, from_cache } = report.compiling;
-    rows.push((
-        "compiling",
-        format!("{seconds:.2} s, {programs} programs, {from_cache} of them from the cache"),
-    ));
+    let Compiling { seconds, programs, from_cache, from_bundle } = report.compiling;
+    let origin = match from_bundle {
+        0 => format!("{from_cache} of them from the cache"),
+        bundled => format!("{bundled} of them from the bundle"),
+    };
+    rows.push(("compiling", format!("{seconds:.2} s, {programs} programs, {origin}")));
     if let Some(bytes) = report.peak_memory_bytes {
         rows.push(("peak memory", with_prefix(bytes as f64, "B")));
     }
