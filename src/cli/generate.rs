@@ -1,6 +1,7 @@
 //! `lapidary generate`.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use lapidary::model::Model;
 use lapidary::models::chat::{Message, Role};
 use serde_json::{Value, json};
 
-use super::args::{DeviceArgs, ModelArgs, SamplingArgs, whole};
+use super::args::{DeviceArgs, ModelArgs, SamplingArgs, at_least_one, whole};
 use super::exit::Interrupted;
 use super::input::{self, Text};
 use super::output;
@@ -62,6 +63,10 @@ pub struct GenerateArgs {
     #[arg(long)]
     ignore_eos: bool,
 
+    /// Most prompts that are answered at a time; the others wait until one of these is answered. Default: all.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least_one)]
+    batch: Option<NonZeroUsize>,
+
     /// Print one JSON object: token ids, text, why each answer ended, and timings.
     #[arg(long)]
     json: bool,
@@ -77,6 +82,7 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
         sampling: args.sampling.sampling(),
         stop: args.stop.clone(),
         ignore_eos: args.ignore_eos,
+        batch: args.batch,
     };
     options.sampling.check()?;
     let model = session::open_model(&args.model, ui)?;
@@ -91,7 +97,7 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     let session = Session::start(model, &args.model, &args.device, ui)?;
     // Compiled beforehand: until an answer begins there is nothing to keep, and Ctrl-C ends the program at once.
     let spinner = ui.spinner("compiling".to_string());
-    session.engine.prepare_generation(&prompts, options.max_new_tokens)?;
+    session.engine.prepare_generation(&prompts, &options)?;
     spinner.finish_and_clear();
     session.tell_compilations(ui);
 
@@ -205,9 +211,13 @@ pub fn compiled(time: Duration, origins: Origins) -> String {
 /// Tokens read and written, and how fast.
 pub fn rates(timings: &Timings) -> String {
     let rate = |tokens: usize, time: Duration| tokens as f64 / time.as_secs_f64().max(1e-9);
-    let Timings { prefill, decode, prefill_tokens, decode_tokens } = *timings;
+    let Timings { prefill, decode, prefill_tokens, reused_tokens, decode_tokens } = *timings;
+    let kept = match reused_tokens {
+        0 => String::new(),
+        tokens => format!("{tokens} tokens kept, "),
+    };
     format!(
-        "prompt {prefill_tokens} tokens, {:.1}/s | answer {decode_tokens} tokens, {:.1}/s",
+        "prompt {kept}{prefill_tokens} tokens, {:.1}/s | answer {decode_tokens} tokens, {:.1}/s",
         rate(prefill_tokens, prefill),
         rate(decode_tokens, decode),
     )

@@ -162,7 +162,7 @@ impl Session {
     ) -> Result<(Vec<Generation>, Timings)> {
         let _catch = interrupt::catch();
         let spinner = ui.spinner("compiling".to_string());
-        self.engine.prepare_generation(prompts, options.max_new_tokens)?;
+        self.engine.prepare_generation(prompts, options)?;
         spinner.finish_and_clear();
         self.tell_compilations(ui);
         let spinner = ui.spinner("reading the prompt".to_string());

@@ -1,5 +1,6 @@
 //! A batch: sequences that share steps, each in a row of the KV cache with a position of its own.
 
+mod growth;
 mod prepare;
 mod rewind;
 
@@ -15,10 +16,16 @@ use super::sharded_buffer::ShardedBuffer;
 use super::state::{self, State};
 use super::{Engine, EngineError, inputs, lock};
 
+pub use growth::CacheGrowth;
+
 /// Rows of sequences, side by side on the devices of an engine.
 ///
 /// A row takes no notice of the others: which rows are in a batch, how prompts are padded and when others
-/// end make no difference to its answer beyond rounding.
+/// end make no difference to its answer beyond rounding. So a row whose sequence has ended can take another
+/// ([`reset_row`](Self::reset_row)) while the others go on.
+///
+/// The KV cache has room for a [`capacity`](Self::capacity) of tokens a row, and grows when a row takes more, up to the
+/// model's context.
 #[derive(Debug)]
 pub struct Batch<'e> {
     engine: &'e Engine,
@@ -53,7 +60,7 @@ impl<'e> Batch<'e> {
         self.lengths.len()
     }
 
-    /// Positions that each row has.
+    /// Positions that each row has now.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -63,7 +70,15 @@ impl<'e> Batch<'e> {
         self.lengths.get(row).copied().unwrap_or(0)
     }
 
-    /// Empties all rows.
+    /// Empties a row, so that it takes another sequence. The others keep theirs.
+    pub fn reset_row(&mut self, row: usize) {
+        // Positions of slots are computed from the row's length: what they still hold is never seen.
+        if let Some(length) = self.lengths.get_mut(row) {
+            *length = 0;
+        }
+    }
+
+    /// Empties all rows, with new buffers: also after a failed step. The capacity stays.
     ///
     /// # Errors
     /// If the devices have no room for the KV cache.
@@ -88,9 +103,9 @@ impl<'e> Batch<'e> {
     /// token, `[vocab]`; empty for a row that got no token.
     ///
     /// # Errors
-    /// If a token does not exist, a row would exceed its capacity, or the device fails.
+    /// If a token does not exist, a row would exceed the model's context, the cache cannot grow, or the device fails.
     pub fn prefill(&mut self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EngineError> {
-        self.check(sequences)?;
+        self.make_room(sequences)?;
         let mut logits = vec![Vec::new(); self.rows()];
         let mut rest: Vec<&[u32]> = sequences.to_vec();
         while let remaining @ 1.. = longest(&rest) {
@@ -115,7 +130,7 @@ impl<'e> Batch<'e> {
     /// As [`Batch::prefill`].
     pub fn decode(&mut self, tokens: &[Option<u32>]) -> Result<Vec<Vec<f32>>, EngineError> {
         let sequences: Vec<&[u32]> = tokens.iter().map(|token| token.as_slice()).collect();
-        self.check(&sequences)?;
+        self.make_room(&sequences)?;
         let program = self.engine.program(self.shape(Phase::Decode, 1))?;
         let outputs = self.step(&program, &Step { tokens: sequences, targets: Vec::new() })?;
         let mut logits = outputs.logits(&program, self.rows())?;
@@ -123,22 +138,23 @@ impl<'e> Batch<'e> {
         Ok(logits)
     }
 
-    /// Checks token ids and lengths before anything runs.
-    fn check(&self, sequences: &[&[u32]]) -> Result<(), EngineError> {
+    /// Checks token ids and lengths before anything runs, and grows the cache if the sequences need it.
+    fn make_room(&mut self, sequences: &[&[u32]]) -> Result<(), EngineError> {
         let (rows, got) = (self.rows(), sequences.len());
         if rows != got {
             return Err(EngineError::RowCount { rows, got });
         }
+        let limit = self.engine.config.context;
+        let mut positions = 0;
         for (row, (sequence, length)) in sequences.iter().zip(&self.lengths).enumerate() {
             check_tokens(&self.engine.config, row, sequence)?;
-            let (tokens, limit) = (length + sequence.len(), self.capacity);
+            let tokens = length + sequence.len();
             if tokens > limit {
-                let full = limit == self.engine.config.context;
-                let what = if full { "the model's context" } else { "this batch's cache" };
-                return Err(EngineError::TooLong { row, tokens, what, limit });
+                return Err(EngineError::TooLong { row, tokens, limit });
             }
+            positions = positions.max(tokens);
         }
-        Ok(())
+        self.reserve(positions)
     }
 
     /// Runs one step. The KV cache is given to the program and taken back from its results.

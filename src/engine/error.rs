@@ -6,7 +6,7 @@ use lapidary_lower::{LowerError, Target};
 use lapidary_models::program::{ProgramError, ProgramShape};
 use lapidary_models::tokenizer::TokenizerError;
 
-use super::SamplingError;
+use super::{CacheGrowth, SamplingError};
 use crate::bundle::RunError;
 
 /// An engine error.
@@ -103,6 +103,15 @@ pub enum EngineError {
         #[source]
         source: Box<lapidary_runtime::Error>,
     },
+    /// No program for growing the KV cache.
+    #[error("program {program}, which makes the KV cache longer, could not be made")]
+    GrowthProgram {
+        /// Which program.
+        program: CacheGrowth,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A step failed on the device.
     #[error("program {program} failed")]
     Execute {
@@ -147,16 +156,14 @@ pub enum EngineError {
         /// Number of tokens that exist.
         vocab: usize,
     },
-    /// More tokens than the KV cache has room for.
-    #[error("sequence {row} (counted from 0) has {tokens} tokens, but {what} is {limit}; shorten it")]
+    /// More tokens than the model was made for.
+    #[error("sequence {row} (counted from 0) has {tokens} tokens, but the model's context is {limit}; shorten it")]
     TooLong {
         /// Index of the sequence.
         row: usize,
         /// Its length.
         tokens: usize,
-        /// `the model's context` or `this batch's cache`.
-        what: &'static str,
-        /// Positions there are.
+        /// The model's context.
         limit: usize,
     },
     /// Sampling parameters out of range.

@@ -1,13 +1,24 @@
 //! Generation: prompts in, streamed answers out.
 
-use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+mod answer;
+mod generator;
+mod prefix_cache;
 
-use lapidary_models::program::Phase;
-use lapidary_models::tokenizer::{TextStream, Tokenizer};
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::tokenizer::Tokenizer;
+
+pub use prefix_cache::PrefixCache;
 
 use super::sequences::longest;
-use super::{Batch, Engine, EngineError, NonFiniteLogit, Sampler, Sampling, StopMatcher, check_sequences};
+use super::{Engine, EngineError, Sampling, check_sequences};
+use generator::Generator;
+
+/// New tokens that a row has room for at first, unless fewer are asked for: a shorter answer does not grow its cache.
+const FIRST_ROOM: usize = 64;
 
 /// How to generate.
 #[derive(Clone, PartialEq, Debug)]
@@ -20,11 +31,34 @@ pub struct GenerateOptions {
     pub stop: Vec<String>,
     /// Go on after end-of-sequence tokens, until `max_new_tokens`.
     pub ignore_eos: bool,
+    /// Most prompts that are answered at a time; the others wait until one of these is answered. `None` is all.
+    pub batch: Option<NonZeroUsize>,
 }
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self { max_new_tokens: 256, sampling: Sampling::default(), stop: Vec::new(), ignore_eos: false }
+        Self {
+            max_new_tokens: 256,
+            sampling: Sampling::default(),
+            stop: Vec::new(),
+            ignore_eos: false,
+            batch: None,
+        }
+    }
+}
+
+impl GenerateOptions {
+    /// Rows of the batch that answers some number of prompts.
+    fn rows(&self, prompts: usize) -> usize {
+        self.batch.map_or(prompts, |batch| prompts.min(batch.get()))
+    }
+
+    /// Positions that rows are given at first. Answers may end long before they have `max_new_tokens`, and the cache
+    /// grows when they do not; only what nothing can end is given all that it will take.
+    fn first_positions<P: AsRef<[u32]>>(&self, prompts: &[P]) -> usize {
+        let endless = self.ignore_eos && self.stop.is_empty();
+        let room = if endless { self.max_new_tokens } else { self.max_new_tokens.min(FIRST_ROOM) };
+        longest(prompts).saturating_add(room)
     }
 }
 
@@ -75,21 +109,31 @@ pub struct Generation {
     pub finish_reason: FinishReason,
 }
 
+impl Generation {
+    /// The answer of no tokens, where none were asked for.
+    fn none() -> Self {
+        Self { token_ids: Vec::new(), text: String::new(), finish_reason: FinishReason::Length }
+    }
+}
+
 /// Where a generation's time went. Compilation is not in it: see [`Engine::compile_time`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Timings {
-    /// From the prompt to the first logits.
+    /// Reading prompts.
     pub prefill: Duration,
-    /// From the first logits to the last token.
+    /// Everything else: decode steps, and choosing tokens.
     pub decode: Duration,
-    /// Prompt tokens of all rows.
+    /// Prompt tokens that were read, of all prompts.
     pub prefill_tokens: usize,
-    /// Tokens that decode steps produced, of all rows.
+    /// Prompt tokens that a [`PrefixCache`] held already.
+    pub reused_tokens: usize,
+    /// Tokens that decode steps produced, of all prompts.
     pub decode_tokens: usize,
 }
 
 impl Engine {
-    /// Answers each prompt, all as one batch. `on_piece` sees every token as it comes and may stop all rows.
+    /// Answers each prompt, all as one batch or [as many at a time](GenerateOptions::batch) as the options say.
+    /// `on_piece` sees every token as it comes and may stop everything. Answers come in the order of the prompts.
     ///
     /// # Errors
     /// If there is no prompt, or one is empty, too long for the context, or has an unknown token; if a sampling
@@ -102,178 +146,57 @@ impl Engine {
         options: &GenerateOptions,
         on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<(Vec<Generation>, Timings), EngineError> {
+        let sequences: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        self.check_request(&sequences, tokenizer, options)?;
+        if options.max_new_tokens == 0 {
+            return Ok((vec![Generation::none(); prompts.len()], Timings::default()));
+        }
+        self.prepare_generation(prompts, options)?;
+        let mut batch = self.batch(self.rows(options, prompts.len()), options.first_positions(prompts))?;
+        Generator { engine: self, batch: &mut batch, tokenizer, options, on_piece }.run(&sequences)
+    }
+
+    /// Compiles the programs that [`generate`](Self::generate) starts with for these prompts, which otherwise does
+    /// so itself. Those of a longer cache are compiled when an answer comes so far.
+    ///
+    /// # Errors
+    /// If the prompts are not such as the model can take, or a program does not compile.
+    pub fn prepare_generation(
+        &self,
+        prompts: &[Vec<u32>],
+        options: &GenerateOptions,
+    ) -> Result<(), EngineError> {
+        check_sequences(&self.config, prompts)?;
+        if options.max_new_tokens == 0 {
+            return Ok(());
+        }
+        let (rows, capacity) =
+            (self.rows(options, prompts.len()), self.capacity(options.first_positions(prompts)));
+        let (first, waiting) = prompts.split_at(rows);
+        // Prompts that wait are read one by one, or the longest of several sets the steps.
+        let lengths = std::iter::once(longest(first)).chain(waiting.iter().map(Vec::len));
+        let steps = lengths.flat_map(|tokens| self.steps(Phase::Prefill, rows, tokens, capacity));
+        let mut shapes: Vec<ProgramShape> = steps.collect();
+        shapes.push(self.shape(Phase::Decode, rows, 1, capacity));
+        self.prepare(&shapes)
+    }
+
+    /// Rows of the batch that answers some number of prompts: no more than there are programs for.
+    fn rows(&self, options: &GenerateOptions, prompts: usize) -> usize {
+        options.rows(prompts).min(self.max_rows().unwrap_or(usize::MAX))
+    }
+
+    fn check_request(
+        &self,
+        prompts: &[&[u32]],
+        tokenizer: Option<&Tokenizer>,
+        options: &GenerateOptions,
+    ) -> Result<(), EngineError> {
         options.sampling.check()?;
         check_sequences(&self.config, prompts)?;
         if tokenizer.is_none() && !options.stop.is_empty() {
             return Err(EngineError::StopWithoutTokenizer);
         }
-        let mut rows: Vec<Row<'_>> =
-            prompts.iter().map(|prompt| Row::new(prompt, tokenizer, options)).collect();
-        if options.max_new_tokens == 0 {
-            return Ok((rows.into_iter().map(Row::into_generation).collect(), Timings::default()));
-        }
-        self.prepare_generation(prompts, options.max_new_tokens)?;
-        let mut batch = self.batch(prompts.len(), positions(prompts, options.max_new_tokens))?;
-
-        let started = Instant::now();
-        let sequences: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-        let mut logits = batch.prefill(&sequences)?;
-        let prefilled = Instant::now();
-        let mut timings = Timings {
-            prefill: prefilled - started,
-            prefill_tokens: sequences.iter().map(|s| s.len()).sum(),
-            ..Timings::default()
-        };
-        loop {
-            let next = self.choose(&mut rows, &mut logits, &batch, options, on_piece)?;
-            let going = next.iter().flatten().count();
-            if going == 0 {
-                break;
-            }
-            logits = batch.decode(&next)?;
-            timings.decode_tokens += going;
-        }
-        timings.decode = prefilled.elapsed();
-        Ok((rows.into_iter().map(Row::into_generation).collect(), timings))
-    }
-
-    /// Compiles the programs that [`generate`](Self::generate) will run for these prompts, which otherwise does
-    /// so itself.
-    ///
-    /// # Errors
-    /// If the prompts are not such as the model can take, or a program does not compile.
-    pub fn prepare_generation(&self, prompts: &[Vec<u32>], max_new_tokens: usize) -> Result<(), EngineError> {
-        check_sequences(&self.config, prompts)?;
-        if max_new_tokens == 0 {
-            return Ok(());
-        }
-        let capacity = self.capacity(positions(prompts, max_new_tokens));
-        let shape = |phase, tokens| self.shape(phase, prompts.len(), tokens, capacity);
-        let mut shapes = vec![shape(Phase::Decode, 1)];
-        shapes.extend(self.steps(Phase::Prefill, prompts.len(), longest(prompts), capacity));
-        self.prepare(&shapes)
-    }
-
-    /// The token that each unfinished row goes on with; rows that end here get none.
-    fn choose(
-        &self,
-        rows: &mut [Row<'_>],
-        logits: &mut [Vec<f32>],
-        batch: &Batch<'_>,
-        options: &GenerateOptions,
-        on_piece: &mut dyn FnMut(Piece<'_>) -> ControlFlow<()>,
-    ) -> Result<Vec<Option<u32>>, EngineError> {
-        let mut next = vec![None; rows.len()];
-        let mut cancelled = false;
-        for (index, ((row, logits), next)) in rows.iter_mut().zip(logits).zip(&mut next).enumerate() {
-            if row.finished.is_some() {
-                continue;
-            }
-            let position = batch.length(index);
-            let broken = |NonFiniteLogit { token, value }| EngineError::NonFiniteLogit {
-                row: index,
-                position,
-                token,
-                value,
-            };
-            let token = row.sampler.sample(logits, &row.history).map_err(broken)?;
-            let eos = self.config.eos_token_ids.contains(&token) && !options.ignore_eos;
-            let full = row.new_tokens() + 1 >= options.max_new_tokens || position >= self.config.context;
-            let text = row.accept(token, eos, full)?;
-            cancelled |= on_piece(Piece { row: index, token: Some(token), text: &text }).is_break();
-            if row.finished.is_some() {
-                let held = row.take_held()?;
-                if !held.is_empty() {
-                    cancelled |= on_piece(Piece { row: index, token: None, text: &held }).is_break();
-                }
-            } else {
-                *next = Some(token);
-            }
-        }
-        if cancelled {
-            for row in rows.iter_mut().filter(|row| row.finished.is_none()) {
-                row.finished = Some(FinishReason::Cancelled);
-                row.take_held()?;
-            }
-            next.fill(None);
-        }
-        Ok(next)
-    }
-}
-
-/// Positions that a row needs at most.
-fn positions(prompts: &[Vec<u32>], max_new_tokens: usize) -> usize {
-    longest(prompts).saturating_add(max_new_tokens)
-}
-
-/// One answer in the making.
-struct Row<'t> {
-    /// Prompt and answer so far.
-    history: Vec<u32>,
-    prompt_len: usize,
-    sampler: Sampler,
-    stream: Option<TextStream<'t>>,
-    stop: StopMatcher,
-    text: String,
-    finished: Option<FinishReason>,
-}
-
-impl<'t> Row<'t> {
-    fn new(prompt: &[u32], tokenizer: Option<&'t Tokenizer>, options: &GenerateOptions) -> Self {
-        Self {
-            history: prompt.to_vec(),
-            prompt_len: prompt.len(),
-            sampler: Sampler::new(options.sampling),
-            stream: tokenizer.map(Tokenizer::stream),
-            stop: StopMatcher::new(&options.stop),
-            text: String::new(),
-            finished: None,
-        }
-    }
-
-    fn new_tokens(&self) -> usize {
-        self.history.len() - self.prompt_len
-    }
-
-    /// Takes a token, returning the text that it made certain.
-    fn accept(&mut self, token: u32, eos: bool, full: bool) -> Result<String, EngineError> {
-        self.history.push(token);
-        let piece = match &mut self.stream {
-            Some(stream) if !eos => stream.push(token)?,
-            Some(_) | None => String::new(),
-        };
-        let passed = self.stop.push(&piece);
-        self.text.push_str(&passed.text);
-        if passed.stopped {
-            self.finished = Some(FinishReason::Stop);
-            self.stream = None;
-        } else if eos {
-            self.finished = Some(FinishReason::Eos);
-        } else if full {
-            self.finished = Some(FinishReason::Length);
-        }
-        Ok(passed.text)
-    }
-
-    /// The text that was held back, once the answer has ended.
-    fn take_held(&mut self) -> Result<String, EngineError> {
-        let tail = self.stream.take().map(TextStream::finish).transpose()?.unwrap_or_default();
-        let passed = self.stop.push(&tail);
-        let mut held = passed.text;
-        if passed.stopped {
-            self.finished = Some(FinishReason::Stop);
-        } else {
-            held.push_str(&self.stop.finish());
-        }
-        self.text.push_str(&held);
-        Ok(held)
-    }
-
-    fn into_generation(self) -> Generation {
-        Generation {
-            token_ids: self.history.get(self.prompt_len..).unwrap_or_default().to_vec(),
-            text: self.text,
-            finish_reason: self.finished.unwrap_or(FinishReason::Length),
-        }
+        Ok(())
     }
 }

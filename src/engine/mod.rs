@@ -30,10 +30,11 @@ use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{Phase, ProgramShape};
 use lapidary_models::progress::OnProgress;
+use lapidary_runtime::LoadedExecutable;
 
-pub use batch::Batch;
+pub use batch::{Batch, CacheGrowth};
 pub use error::EngineError;
-pub use generate::{FinishReason, GenerateOptions, Generation, Piece, Timings};
+pub use generate::{FinishReason, GenerateOptions, Generation, Piece, PrefixCache, Timings};
 pub use placement::{Placement, PlacementError};
 pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
 pub use score::{OnLogits, Score, ScoreChunk};
@@ -41,7 +42,7 @@ pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 
-use cache::{Compilation, ExecutableCache, Origins};
+use cache::{Compilation, EngineProgram, ExecutableCache, Origins};
 use programs::{CompiledProgram, GraphPrograms, ProgramSource};
 use weights::Weights;
 
@@ -66,11 +67,13 @@ const MIN_CAPACITY: usize = 128;
 #[derive(Debug)]
 pub struct Engine {
     placement: Placement,
+    target: &'static Target,
     config: GemmaConfig,
     source: Box<dyn ProgramSource>,
     weights: Weights,
     cache: ExecutableCache,
     programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
+    growths: Mutex<HashMap<CacheGrowth, Arc<LoadedExecutable>>>,
     compilations: Mutex<Vec<Arc<Compilation>>>,
     compile_time: Mutex<Duration>,
     /// Held while a step is launched. Devices run programs in the order of launch, and programs meet in
@@ -135,11 +138,13 @@ impl Engine {
         let weights = Weights::load(placement, checkpoint, source.dtype(), &shardings, progress)?;
         Ok(Self {
             placement: placement.clone(),
+            target: target_of(placement)?,
             config,
             source,
             weights,
             cache: ExecutableCache::off("the engine was given none"),
             programs: Mutex::default(),
+            growths: Mutex::default(),
             compilations: Mutex::default(),
             compile_time: Mutex::default(),
             launch: Mutex::default(),
@@ -244,7 +249,7 @@ impl Engine {
     fn compile(&self, shape: &ProgramShape) -> Result<(CompiledProgram, Compilation), EngineError> {
         let started = Instant::now();
         let (program, cache) = self.source.program(shape, &self.cache)?;
-        Ok((program, Compilation { program: *shape, time: started.elapsed(), cache }))
+        Ok((program, Compilation { program: EngineProgram::Step(*shape), time: started.elapsed(), cache }))
     }
 
     fn program(&self, shape: ProgramShape) -> Result<Arc<CompiledProgram>, EngineError> {

@@ -9,18 +9,18 @@ use super::EngineError;
 ///
 /// # Errors
 /// The first thing that is wrong, and with which sequence.
-pub fn check_sequences(config: &GemmaConfig, sequences: &[Vec<u32>]) -> Result<(), EngineError> {
+pub fn check_sequences<S: AsRef<[u32]>>(config: &GemmaConfig, sequences: &[S]) -> Result<(), EngineError> {
     if sequences.is_empty() {
         return Err(EngineError::NoSequences);
     }
-    for (row, sequence) in sequences.iter().enumerate() {
+    for (row, sequence) in sequences.iter().map(AsRef::as_ref).enumerate() {
         if sequence.is_empty() {
             return Err(EngineError::Empty { row });
         }
         check_tokens(config, row, sequence)?;
         let (tokens, limit) = (sequence.len(), config.context);
         if tokens > limit {
-            return Err(EngineError::TooLong { row, tokens, what: "the model's context", limit });
+            return Err(EngineError::TooLong { row, tokens, limit });
         }
     }
     Ok(())

@@ -82,6 +82,11 @@ impl ShardedBuffer {
         Ok(whole)
     }
 
+    /// Bytes on all addressable devices, as the plugin tells.
+    pub(super) fn device_bytes(&self) -> lapidary_runtime::Result<usize> {
+        self.shards.iter().map(Buffer::on_device_size).sum()
+    }
+
     /// Adds each device's buffer to its list of arguments; it stays what it is.
     pub(super) fn lend<'b>(&'b self, arguments: &mut [Vec<Argument<'b>>]) {
         for (list, shard) in arguments.iter_mut().zip(&self.shards) {

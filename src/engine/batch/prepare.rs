@@ -3,7 +3,8 @@
 use lapidary_models::program::{Phase, ProgramShape};
 
 use super::Batch;
-use crate::engine::{Engine, EngineError};
+use crate::engine::sharded_buffer::ShardedBuffer;
+use crate::engine::{Engine, EngineError, PREFILL_BUCKETS};
 
 impl Batch<'_> {
     /// Compiles, at the same time, the programs of prefills that bring a row at most each of `prefills` tokens and, if
@@ -20,9 +21,36 @@ impl Batch<'_> {
         self.engine.prepare(&shapes)
     }
 
+    /// Compiles every program that rows of up to `positions` tokens can need from now on: steps of all
+    /// lengths at each capacity up to theirs, and what grows the cache from one to the next. After that nothing is
+    /// compiled any more, however long the sequences are that come.
+    ///
+    /// # Errors
+    /// If a program does not compile.
+    pub fn warm_up(&self, positions: usize) -> Result<(), EngineError> {
+        let capacities: Vec<usize> =
+            self.engine.capacities(self.capacity, self.engine.capacity(positions)).collect();
+        for &capacity in &capacities {
+            let step = |tokens| self.engine.step(Phase::Prefill, self.rows(), tokens, capacity);
+            let decode = ProgramShape { capacity, ..self.shape(Phase::Decode, 1) };
+            let shapes: Vec<ProgramShape> = PREFILL_BUCKETS.map(step).into_iter().chain([decode]).collect();
+            self.engine.prepare(&shapes)?;
+        }
+        self.prepare_growths(&capacities)
+    }
+
     /// Bytes of the KV cache on all devices together, what a mesh holds in copies counted once.
     pub fn cache_bytes(&self) -> usize {
         self.shape(Phase::Decode, 1).cache_bytes(&self.engine.config)
+    }
+
+    /// Bytes of memory that the KV cache takes on the devices of this process, as the plugin tells: copies and what a
+    /// device pads are counted.
+    ///
+    /// # Errors
+    /// If the plugin does not tell.
+    pub fn device_bytes(&self) -> lapidary_runtime::Result<usize> {
+        self.state.values().map(ShardedBuffer::device_bytes).sum()
     }
 }
 

@@ -15,7 +15,9 @@ impl Batch<'_> {
         let shape = self.shape(Phase::Decode, 1);
         let config = &self.engine.config;
         let kept = |held: usize| {
-            held <= length || config.layer_kinds.iter().all(|kind| ring_keeps(kind, &shape, held, length))
+            held <= length
+                || length == 0
+                || config.layer_kinds.iter().all(|kind| ring_keeps(kind, &shape, held, length))
         };
         if !self.lengths.iter().all(|&held| kept(held)) {
             return false;

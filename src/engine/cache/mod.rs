@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use lapidary_runtime::{Client, CompileOptions, LoadedExecutable, Program, Result};
 
 pub use entry::Defect;
-pub use outcome::{CacheOutcome, Compilation, MissReason, Origin, Origins};
+pub use outcome::{CacheOutcome, Compilation, EngineProgram, MissReason, Origin, Origins};
 pub use processor::{Processor, ProcessorError};
 pub use store::{ExecutableStore, StoreError, StoredExecutable};
 

@@ -8,12 +8,31 @@ use lapidary_models::program::ProgramShape;
 
 use super::entry::Defect;
 use super::store::StoreError;
+use crate::engine::CacheGrowth;
+
+/// A program that an engine runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EngineProgram {
+    /// A step of the model.
+    Step(ProgramShape),
+    /// A copy of keys or values into a longer buffer.
+    Growth(CacheGrowth),
+}
+
+impl fmt::Display for EngineProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(shape) => shape.fmt(f),
+            Self::Growth(growth) => growth.fmt(f),
+        }
+    }
+}
 
 /// A program that became an executable.
 #[derive(Debug)]
 pub struct Compilation {
     /// Which program.
-    pub program: ProgramShape,
+    pub program: EngineProgram,
     /// From the program's shape to the executable, wherever that came from.
     pub time: Duration,
     /// What the cache had to do with it.

@@ -1,0 +1,176 @@
+//! A KV cache that becomes longer while it is in use.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lapidary_graph::verify::verify_program;
+use lapidary_graph::{BuildError, DType, FunctionBuilder, FunctionResult, LogicalAxes, Module, TensorType};
+use lapidary_lower::lower;
+use lapidary_models::config::AttentionKind;
+use lapidary_models::program::{Phase, ProgramShape, StateKind};
+use lapidary_runtime::{Argument, Execution, LoadedExecutable};
+
+use super::Batch;
+use crate::engine::cache::{CacheOutcome, Compilation, EngineProgram};
+use crate::engine::sharded_buffer::ShardedBuffer;
+use crate::engine::{Engine, EngineError, compile, lock};
+
+/// A program that copies a layer's keys or values into a buffer of more slots.
+///
+/// Position `p` lies in slot `p mod slots`, before and after: a cache that grows has as many slots as a row has
+/// positions, so none of them has wrapped. The ring of a local layer stops growing when it has its window.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CacheGrowth {
+    /// Rows.
+    pub batch: usize,
+    /// Slots before.
+    pub from: usize,
+    /// Slots after, the new ones at the end.
+    pub to: usize,
+    /// Element type of the cache.
+    pub dtype: DType,
+}
+
+impl fmt::Display for CacheGrowth {
+    /// An identifier: `grow_b1_s128_s256_bf16`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { batch, from, to, dtype } = self;
+        write!(f, "grow_b{batch}_s{from}_s{to}_{dtype}")
+    }
+}
+
+impl Batch<'_> {
+    /// Makes room for `positions` tokens in each row (at most the model's context), keeping what rows hold. The capacity
+    /// rises from one power of two to the next, so that few programs serve all caches; it never falls.
+    ///
+    /// One buffer at a time is copied on the devices, the old one freed before the next: at most half a layer of the
+    /// cache is held twice. Where no row holds a token, the cache is made anew instead.
+    ///
+    /// # Errors
+    /// If there is no room, or the program that copies does not compile.
+    pub fn reserve(&mut self, positions: usize) -> Result<(), EngineError> {
+        let capacity = self.engine.capacity(positions);
+        if capacity > self.capacity && self.lengths.iter().all(|&length| length == 0) {
+            self.capacity = capacity;
+            return self.clear();
+        }
+        for next in self.engine.capacities(self.capacity, capacity).skip(1) {
+            if let Err(error) = self.grow(next) {
+                // Some layers may be longer than others, which no program takes.
+                self.state.clear();
+                return Err(error);
+            }
+            self.capacity = next;
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, capacity: usize) -> Result<(), EngineError> {
+        let engine = self.engine;
+        let after = ProgramShape { capacity, ..self.shape(Phase::Decode, 1) };
+        for (layer, &kind) in engine.config.layer_kinds.iter().enumerate() {
+            let Some(growth) = self.growth(kind, self.capacity, capacity) else { continue };
+            let program = engine.growth(growth)?;
+            for half in StateKind::ALL {
+                let old = self.state.remove(&(layer, half)).ok_or(EngineError::StateLost)?;
+                let new = engine.longer(&program, &old).map_err(|source| EngineError::Cache {
+                    bytes: after.cache_bytes(&engine.config),
+                    rows: after.batch,
+                    positions: after.capacity,
+                    source: Box::new(source),
+                })?;
+                self.state.insert((layer, half), new);
+            }
+        }
+        Ok(())
+    }
+
+    /// The growth of a layer between two capacities, if its slots become more.
+    fn growth(&self, kind: AttentionKind, from: usize, to: usize) -> Option<CacheGrowth> {
+        let shape = self.shape(Phase::Decode, 1);
+        let slots = |capacity| ProgramShape { capacity, ..shape }.cache_len(kind);
+        let (from, to) = (slots(from), slots(to));
+        (from < to).then_some(CacheGrowth { batch: shape.batch, from, to, dtype: shape.dtype })
+    }
+
+    /// Compiles all that takes the cache from each capacity to the next.
+    pub(super) fn prepare_growths(&self, capacities: &[usize]) -> Result<(), EngineError> {
+        for (&from, &to) in capacities.iter().zip(capacities.iter().skip(1)) {
+            for &kind in &self.engine.config.layer_kinds {
+                self.growth(kind, from, to).map(|growth| self.engine.growth(growth)).transpose()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// The capacities from one up to another, in their order.
+    pub(super) fn capacities(&self, from: usize, to: usize) -> impl Iterator<Item = usize> {
+        let next = |&capacity: &usize| Some(self.capacity(capacity + 1)).filter(|&next| next > capacity);
+        std::iter::successors(Some(from), next).take_while(move |&capacity| capacity <= to)
+    }
+
+    /// The executable of a growth, made when it is first asked for.
+    fn growth(&self, program: CacheGrowth) -> Result<Arc<LoadedExecutable>, EngineError> {
+        if let Some(known) = lock(&self.growths).get(&program) {
+            return Ok(Arc::clone(known));
+        }
+        let started = Instant::now();
+        let (executable, cache) =
+            self.compile_growth(&program).map_err(|source| EngineError::GrowthProgram { program, source })?;
+        let (executable, time) = (Arc::new(executable), started.elapsed());
+        *lock(&self.compile_time) += time;
+        let compilation = Compilation { program: EngineProgram::Growth(program), time, cache };
+        lock(&self.compilations).push(Arc::new(compilation));
+        lock(&self.growths).insert(program, Arc::clone(&executable));
+        Ok(executable)
+    }
+
+    fn compile_growth(
+        &self,
+        program: &CacheGrowth,
+    ) -> Result<(LoadedExecutable, CacheOutcome), Box<dyn std::error::Error + Send + Sync>> {
+        let Self { placement, target, config, cache, .. } = self;
+        let module = program.build(config.num_kv_heads, config.head_dim)?;
+        let text = lower(verify_program(&module)?, &compile::lower_options(placement, target))?;
+        let name = format!("{}, {placement}", module.name);
+        let options = compile::compile_options(placement, target);
+        Ok(cache.load_or_compile(placement.client(), &text, &options, &name)?)
+    }
+
+    /// What a growth makes of `old`.
+    fn longer(
+        &self,
+        program: &LoadedExecutable,
+        old: &ShardedBuffer,
+    ) -> lapidary_runtime::Result<ShardedBuffer> {
+        let mut arguments: Vec<Vec<Argument<'_>>> =
+            self.placement.addressable_devices().map(|_| Vec::new()).collect();
+        old.lend(&mut arguments);
+        let launched = {
+            let _turn = lock(&self.launch);
+            program.execute(arguments)
+        };
+        let results = launched.and_then(Execution::wait)?;
+        Ok(ShardedBuffer::new(results.into_iter().flatten().collect()))
+    }
+}
+
+impl CacheGrowth {
+    /// The module of a cache with `kv_heads` heads of `head_dim` elements. New slots are zero: attention gives them no
+    /// weight, but nothing times what is no number would be none.
+    fn build(&self, kv_heads: usize, head_dim: usize) -> Result<Module, BuildError> {
+        let mut module = Module::new(format!("{self}_h{kv_heads}_d{head_dim}"));
+        let mut b = FunctionBuilder::new(&mut module, "main");
+        let axes = LogicalAxes::of(&["cache_batch", "kv_heads", "cache", "head_dim"]);
+        let ty = TensorType::new(self.dtype, [self.batch, kv_heads, self.from, head_dim]);
+        let old = b.labelled_param("old", ty, Some(axes.clone()));
+        let zero = b.splat(0.0, &TensorType::scalar(self.dtype))?;
+        let added = self.to.saturating_sub(self.from) as i64;
+        let value = b.pad(old, zero, &[0; 4], &[0, 0, added, 0], &[0; 4])?;
+        b.finish_with(vec![FunctionResult { value, name: "new".to_string(), axes: Some(axes) }]);
+        Ok(module)
+    }
+}
