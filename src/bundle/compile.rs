@@ -19,7 +19,7 @@ use super::manifest::{
 };
 use super::shortage::Shortage;
 use super::watch::{End, watch};
-use super::{PROGRAM_FILE, PROGRAM_FILES, PROGRAMS};
+use super::{PROGRAM_FILE, PROGRAM_FILES, PROGRAMS, room};
 use crate::engine::cache::Processor;
 use crate::export::{self, Contents, Export, MANIFEST, NewDirectory, PROGRAM_SUFFIX, to_readable_json};
 use crate::target::TargetSpec;
@@ -204,7 +204,8 @@ pub(super) fn run<T: DeserializeOwned>(
     let file = job.outcome.with_file_name("job.json");
     write(&file, job).map_err(|source| BundleError::File { path: file.clone(), source })?;
     let mut command = (request.worker)();
-    let command = command.arg(&file).current_dir(&job.scratch);
+    // Compilers and the tools that they start leave logs and other files where temporary ones go.
+    let command = command.arg(&file).current_dir(&job.scratch).env("TMPDIR", &job.scratch);
     let watched = watch(command, request.time_limit, poll).map_err(BundleError::Process)?;
     let (program, target) = (program.to_string(), request.target.to_string());
     let memory = watched.peak_bytes.map(|bytes| format!(", having had {} MiB of memory", bytes >> 20));
@@ -218,10 +219,12 @@ pub(super) fn run<T: DeserializeOwned>(
     };
     match status.success().then(|| read(&job.outcome)) {
         Some(Ok(Outcome::Done(answer))) => Ok(answer),
+        Some(Ok(Outcome::Failed(reason))) if room::was_missing(&reason) => Err(no_room(program, job)),
         Some(Ok(Outcome::Failed(reason))) => Err(refusal(program, target, reason)),
         Some(Err(source)) => Err(BundleError::File { path: job.outcome.clone(), source }),
         // Ctrl-C goes to both processes, and may come here first.
         None if status.code() == Some(INTERRUPTED) => Err(BundleError::Cancelled),
+        None if room::ran_out(&watched.last_words) => Err(no_room(program, job)),
         None => {
             let last_words = match watched.last_words.as_str() {
                 "" => String::new(),
@@ -230,6 +233,12 @@ pub(super) fn run<T: DeserializeOwned>(
             Err(BundleError::Died { program, target, end: end(status), memory, last_words })
         }
     }
+}
+
+fn no_room(program: String, job: &Job) -> BundleError {
+    // Of a bundle under way only the folder that it lies in is the user's.
+    let directory = job.scratch.ancestors().nth(2).unwrap_or(&job.scratch);
+    BundleError::NoRoom { program, directory: directory.to_owned() }
 }
 
 /// What the plugins for GPUs say if a tool is missing. The rest of it is a list of all places that were looked at.

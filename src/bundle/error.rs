@@ -120,6 +120,17 @@ pub enum BundleError {
         /// The target.
         target: String,
     },
+    /// A full disk.
+    #[error(
+        "there is no room in {} for what the compiler makes of {program}: free some, or write elsewhere",
+        directory.display()
+    )]
+    NoRoom {
+        /// Name of the program.
+        program: String,
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A stop was asked for.
     #[error("compiling was stopped")]
     Cancelled,

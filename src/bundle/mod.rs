@@ -17,6 +17,7 @@ mod job;
 mod manifest;
 mod memory;
 mod optimized;
+mod room;
 mod run;
 mod shortage;
 mod verify;

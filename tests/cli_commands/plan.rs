@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fs;
 
 use serde_json::Value;
@@ -98,4 +99,76 @@ fn each_parameter_is_shown_on_request() {
     let bytes: u64 = of_weights.map(|param| param["bytes_per_device"].as_u64().unwrap()).sum();
     assert_eq!(report["memory"]["weights_bytes"], bytes);
     assert!(json("--model tiny --target cpu").get("sharding").is_none());
+}
+
+/// The figures of a program by their names: planned, compiled, and whether that is within tolerance.
+fn figures(program: &Value) -> HashMap<&str, (f64, f64, bool)> {
+    let figures = program["figures"].as_array().unwrap().iter().map(|figure| {
+        let number = |field: &str| figure[field].as_f64().unwrap();
+        let (planned, compiled) = (number("planned"), number("compiled"));
+        let holds = figure["holds"].as_bool().unwrap();
+        let beyond = (compiled / planned - 1.0).abs() > number("tolerance") && planned != compiled;
+        assert_eq!(holds, !beyond, "{figure}");
+        (figure["quantity"].as_str().unwrap(), (planned, compiled, holds))
+    });
+    figures.collect()
+}
+
+#[test]
+fn a_plan_beside_what_the_compiler_makes_of_it() {
+    if !super::has_cpu_plugin() {
+        return;
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| -> Run {
+        let arguments = ["plan", "--model", "tiny", "--target", "cpu", "--context", "64", "--compile"];
+        let mut command = super::lapidary(&[&arguments, more].concat());
+        super::run(command.env("TMPDIR", temporary.path()))
+    };
+    let told = run(&["--json"]);
+    assert_eq!((told.code, told.stderr.as_str()), (Some(0), ""));
+    let report: Value = serde_json::from_str(&told.stdout).unwrap();
+    let programs = report["compiled"]["programs"].as_array().unwrap();
+    let phases: Vec<_> = programs.iter().map(|program| program["phase"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["decode", "prefill"]);
+    for program in programs {
+        assert_eq!(program["outcome"], "compiled");
+        assert!(program["compile_s"].as_f64() > Some(0.0));
+        let figures = figures(program);
+        let weights = report["memory"]["weights_bytes"].as_f64().unwrap();
+        assert_eq!(figures["weights_bytes"], (weights, weights, true));
+        for exact in ["kv_cache_bytes", "matrix_flops", "sent_bytes"] {
+            let (planned, compiled, holds) = figures[exact];
+            assert!(planned == compiled && holds, "{exact}: {planned} for {compiled}");
+        }
+        // What the CPU does in a step depends on the machine, and so does how long it takes.
+        assert!(!figures.contains_key("step_s"));
+        assert!(figures["peak_bytes"].1 > figures["weights_bytes"].1);
+    }
+    // The CPU moves more than a bound says, and the report says so.
+    let told = run(&[]);
+    assert!(told.stdout.contains("\nCompiled, by the cpu plugin "), "{}", told.stdout);
+    assert!(told.stdout.contains("  Beyond tolerance: "), "{}", told.stdout);
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "nothing is left");
+}
+
+#[test]
+fn windows_save_what_local_layers_do_not_hold() {
+    let saved = |context: usize| {
+        let arguments =
+            format!("--model gemma2-27b --target tpu:v5p:2x2x1 --mesh model=4 --context {context}");
+        let memory = json(&arguments)["memory"].clone();
+        let bytes = |field: &str| memory[field].as_u64().unwrap();
+        (bytes("kv_cache_bytes"), bytes("kv_cache_saved_bytes"))
+    };
+    let (held, saved_at_4096) = saved(4096);
+    assert_eq!(saved_at_4096, 0);
+    // Every other layer has a window of 4096 positions.
+    assert_eq!(saved(8192), (held / 2 * 3, held / 2));
+    let run = plan("--model gemma2-27b --target tpu:v5p:2x2x1 --mesh model=4 --context 8192");
+    assert!(
+        run.stdout.contains("of 736.00 MiB if local layers held more than their windows"),
+        "{}",
+        run.stdout
+    );
 }

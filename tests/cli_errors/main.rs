@@ -21,5 +21,6 @@ mod plan;
 mod plugin;
 #[path = "../support/plugin.rs"]
 mod plugin_file;
+mod resources;
 mod sandbox;
 mod weights;
