@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_figure_holds_within_its_tolerance() {
         let figure = |planned, compiled| Figure::new(Quantity::HbmTraffic, planned, compiled);
-        assert!(figure(100.0, 105.0).holds && figure(100.0, 95.0).holds);
+        assert!(figure(100.0, 104.9).holds && figure(100.0, 95.1).holds);
         assert!(!figure(100.0, 105.1).holds && !figure(100.0, 94.9).holds);
         assert_eq!(figure(100.0, 110.0).ratio, 1.1);
     }
