@@ -24,6 +24,8 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 18.0;
 const TOP: f64 = 62.0;
 const LEGEND_LINE: f64 = 18.0;
+/// Between the legend and the plot: the label of the vertical axis.
+const HEADROOM: f64 = 18.0;
 /// Below the plot: the ticks' numbers and the axis' label.
 const BOTTOM: f64 = 54.0;
 
@@ -80,7 +82,8 @@ impl Chart {
     pub fn svg(&self) -> String {
         let legend =
             self.panels.iter().map(|panel| panel.series.len()).max().unwrap_or(0) as f64 * LEGEND_LINE;
-        let (width, height) = (PANEL_WIDTH * self.panels.len() as f64, TOP + legend + PLOT_HEIGHT + BOTTOM);
+        let (width, height) =
+            (PANEL_WIDTH * self.panels.len() as f64, TOP + legend + HEADROOM + PLOT_HEIGHT + BOTTOM);
         let mut canvas = Canvas(String::new());
         canvas.add(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
@@ -89,7 +92,7 @@ impl Chart {
         ));
         canvas.text("title", (16.0, 24.0), &self.title);
         for (at, panel) in self.panels.iter().enumerate() {
-            canvas.panel(panel, at as f64 * PANEL_WIDTH, TOP + legend);
+            canvas.panel(panel, at as f64 * PANEL_WIDTH, TOP + legend + HEADROOM);
         }
         canvas.add(format_args!("</svg>"));
         canvas.0
@@ -159,7 +162,7 @@ impl Canvas {
         for (at, series) in panel.series.iter().enumerate() {
             self.legend(series, (left + 16.0, TOP + at as f64 * LEGEND_LINE));
         }
-        self.text("", (left + 16.0, top - 8.0), &y_axis.label);
+        self.text("", (left + 16.0, top - 14.0), &y_axis.label);
         for tick in &y_axis.ticks {
             let class = if *tick == 0.0 { "axis" } else { "grid" };
             self.line(class, (start, y_at(*tick)), (end, y_at(*tick)));

@@ -40,7 +40,7 @@ fn decode(results: &Results) -> Chart {
 
 fn memory(results: &Results) -> Chart {
     let resident: Field = |_, test| Some(test.peak_memory_bytes? / 1e9);
-    let held: Field = |report, test| Some((report.weight_bytes + test.kv_cache_bytes) / 1e9);
+    let held: Field = |report, test| Some(held_bytes(report, test) / 1e9);
     let allowed: Field = |report, test| Some(MEMORY_ALLOWANCE * held_bytes(report, test) / 1e9);
     let panel = |title: &str, varied: &Varied| {
         let mut series = Vec::new();
