@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use lapidary::engine::cache::Origins;
-use lapidary::engine::{FinishReason, GenerateOptions, Timings};
+use lapidary::engine::{FinishReason, GenerateOptions, PrefixCache, Timings};
 use lapidary::models::tokenizer::Tokenizer;
 
 use super::args::{DeviceArgs, ModelArgs, SamplingArgs, whole};
@@ -73,6 +73,7 @@ pub fn run(args: ChatArgs, ui: &Ui) -> Result<()> {
         session: &session,
         options,
         conversation: Conversation::new(args.system),
+        kept: PrefixCache::new(&session.engine),
         ui,
     };
     if io::stdin().is_terminal() { chat.talk() } else { chat.answer_lines() }
@@ -84,6 +85,8 @@ struct Chat<'a> {
     tokenizer: &'a Tokenizer,
     options: GenerateOptions,
     conversation: Conversation,
+    /// What was read and answered before, so that a turn reads only what is new.
+    kept: PrefixCache<'a>,
     ui: &'a Ui,
 }
 
@@ -135,6 +138,7 @@ impl Chat<'_> {
             Entry::Help => ui::tell(entry::HELP),
             Entry::Reset => {
                 self.conversation.reset();
+                self.kept.clear();
                 self.ui.note("The conversation starts anew.");
             }
             Entry::System(instructions) => {
@@ -166,9 +170,8 @@ impl Chat<'_> {
             );
         }
         let (compile_time, compiled_before) = (engine.compile_time(), engine.compilations().len());
-        let (generations, timings) = self.session.generate(&[prompt], &self.options, true, self.ui)?;
+        let (answer, timings) = self.session.answer(&mut self.kept, &prompt, &self.options, self.ui)?;
         output::line("")?;
-        let Some(answer) = generations.into_iter().next() else { return Ok(()) };
         let interrupted = answer.finish_reason == FinishReason::Cancelled;
         if answer.finish_reason == FinishReason::Length {
             let full = prompt_tokens + answer.token_ids.len() >= context;

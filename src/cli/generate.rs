@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use lapidary::engine::cache::Origins;
-use lapidary::engine::{FinishReason, GenerateOptions, Generation, Timings, check_sequences};
+use lapidary::engine::{Engine, FinishReason, GenerateOptions, Generation, Timings, check_sequences};
 use lapidary::model::Model;
 use lapidary::models::chat::{Message, Role};
 use serde_json::{Value, json};
@@ -94,11 +94,8 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     if !args.stop.is_empty() {
         input::tokenizer(&model)?;
     }
-    let session = Session::start(model, &args.model, &args.device, ui)?;
-    // Compiled beforehand: until an answer begins there is nothing to keep, and Ctrl-C ends the program at once.
-    let spinner = ui.spinner("compiling".to_string());
-    session.engine.prepare_generation(&prompts, &options)?;
-    spinner.finish_and_clear();
+    let prepare = |engine: &Engine| engine.prepare_generation(&prompts, &options);
+    let session = Session::start_preparing(model, &args.model, &args.device, ui, prepare)?;
     session.tell_compilations(ui);
 
     let has_text = session.model.tokenizer_if_any().is_some();

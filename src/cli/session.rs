@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::io;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use anyhow::{Result, bail};
 use lapidary::bundle::{Bundle, BundlePrograms};
 use lapidary::engine::cache::{CacheOutcome, Compilation, ExecutableCache};
-use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Placement, Timings};
+use lapidary::engine::{
+    Engine, EngineError, GenerateOptions, Generation, Piece, Placement, PrefixCache, Timings,
+};
 use lapidary::model::Model;
 use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
@@ -91,6 +92,20 @@ impl Session {
     /// asks for a cache that cannot be, a device cannot be reached, or the weights cannot be loaded; with `--check`, if a
     /// weight is not a finite number.
     pub fn start(model: Model, args: &ModelArgs, device_args: &DeviceArgs, ui: &Ui) -> Result<Self> {
+        Self::start_preparing(model, args, device_args, ui, |_| Ok(()))
+    }
+
+    /// As [`start`](Self::start); `prepare` has the engine compile programs while the weights are loaded.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and those of `prepare`.
+    pub fn start_preparing(
+        model: Model,
+        args: &ModelArgs,
+        device_args: &DeviceArgs,
+        ui: &Ui,
+        prepare: impl FnOnce(&Engine) -> Result<(), EngineError> + Send,
+    ) -> Result<Self> {
         let bundle = bundle::open(model.checkpoint().config(), args, device_args)?;
         let plan = bundle::mesh_plan(bundle.as_ref(), device_args)?;
         let cache = CacheChoice::of(&device_args.cache)?;
@@ -106,7 +121,6 @@ impl Session {
                 Programs::of_bundle(bundle, &connection, &cache, device_args.bundle.recompile, ui)?
             }
         };
-        let started = Instant::now();
         let catch = interrupt::catch();
         let bar = ui.bytes("loading", model.checkpoint().byte_count());
         let shows_sharding = device_args.mesh.show_sharding || matches!(programs, Programs::Compiled(_));
@@ -116,16 +130,17 @@ impl Session {
             bar.set_position(progress.done);
             interrupt::poll()
         };
-        let engine = match programs {
-            Programs::Compiled(placement) => {
-                Engine::load(&placement, model.checkpoint(), args.dtype.dtype(), &mut show)
-            }
-            Programs::Bundled(programs) => Engine::load_bundle(model.checkpoint(), *programs, &mut show),
+        let checkpoint = model.checkpoint();
+        let unloaded = match programs {
+            Programs::Compiled(placement) => Engine::unloaded(&placement, checkpoint, args.dtype.dtype()),
+            Programs::Bundled(programs) => Engine::unloaded_bundle(checkpoint, *programs),
         };
+        let engine =
+            unloaded.and_then(|engine| engine.with_cache(cache).load(checkpoint, prepare, &mut show));
         bar.finish_and_clear();
         drop(catch);
-        let load_s = started.elapsed().as_secs_f64();
-        let engine = engine?.with_cache(cache);
+        let engine = engine?;
+        let load_s = engine.load_time().as_secs_f64();
         if shows_sharding {
             mesh::tell_sharding(&engine, &device_args.mesh, ui)?;
         }
@@ -148,8 +163,8 @@ impl Session {
         }
     }
 
-    /// Generates as one batch. With `streams`, the text goes to standard output as it comes. Ctrl-C ends the
-    /// answers where they are.
+    /// Answers prompts. With `streams`, the text goes to standard output as it comes. Ctrl-C ends the answers where they
+    /// are.
     ///
     /// # Errors
     /// As [`Engine::generate`], and if standard output is closed.
@@ -161,24 +176,64 @@ impl Session {
         ui: &Ui,
     ) -> Result<(Vec<Generation>, Timings)> {
         let _catch = interrupt::catch();
+        self.compile(ui, || self.engine.prepare_generation(prompts, options))?;
+        let tokenizer = self.model.tokenizer_if_any();
+        stream(streams, ui, |show| self.engine.generate(prompts, tokenizer, options, show))
+    }
+
+    /// Answers a prompt with a cache that is kept from one prompt to the next, streaming the answer.
+    ///
+    /// # Errors
+    /// As [`PrefixCache::generate`], and if standard output is closed.
+    pub fn answer(
+        &self,
+        kept: &mut PrefixCache<'_>,
+        prompt: &[u32],
+        options: &GenerateOptions,
+        ui: &Ui,
+    ) -> Result<(Generation, Timings)> {
+        let _catch = interrupt::catch();
+        self.compile(ui, || kept.prepare(prompt, options))?;
+        let tokenizer = self.model.tokenizer_if_any();
+        let answer = stream(true, ui, |show| kept.generate(prompt, tokenizer, options, show))?;
+        if self.verbose {
+            let Timings { prefill_tokens, reused_tokens, .. } = answer.1;
+            ui.note(format_args!(
+                "prompt: {reused_tokens} tokens kept, {prefill_tokens} read; KV cache of {} bytes",
+                kept.cache_bytes(),
+            ));
+        }
+        Ok(answer)
+    }
+
+    fn compile(&self, ui: &Ui, prepare: impl FnOnce() -> Result<(), EngineError>) -> Result<()> {
         let spinner = ui.spinner("compiling".to_string());
-        self.engine.prepare_generation(prompts, options)?;
+        prepare()?;
         spinner.finish_and_clear();
         self.tell_compilations(ui);
-        let spinner = ui.spinner("reading the prompt".to_string());
-        let mut broken: io::Result<()> = Ok(());
-        let mut show = |piece: Piece<'_>| {
-            spinner.finish_and_clear();
-            if streams && !piece.text.is_empty() {
-                broken = output::text(piece.text);
-            }
-            if broken.is_err() { ControlFlow::Break(()) } else { interrupt::poll() }
-        };
-        let result = self.engine.generate(prompts, self.model.tokenizer_if_any(), options, &mut show);
-        spinner.finish_and_clear();
-        broken?;
-        Ok(result?)
+        Ok(())
     }
+}
+
+/// Runs `generate`, giving it what shows the pieces and ends the answers on Ctrl-C.
+fn stream<T>(
+    streams: bool,
+    ui: &Ui,
+    generate: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> ControlFlow<()>) -> Result<T, EngineError>,
+) -> Result<T> {
+    let spinner = ui.spinner("reading the prompt".to_string());
+    let mut broken: io::Result<()> = Ok(());
+    let mut show = |piece: Piece<'_>| {
+        spinner.finish_and_clear();
+        if streams && !piece.text.is_empty() {
+            broken = output::text(piece.text);
+        }
+        if broken.is_err() { ControlFlow::Break(()) } else { interrupt::poll() }
+    };
+    let result = generate(&mut show);
+    spinner.finish_and_clear();
+    broken?;
+    Ok(result?)
 }
 
 fn check_weights(model: &Model, ui: &Ui) -> Result<()> {

@@ -157,7 +157,9 @@ pub enum EngineError {
         vocab: usize,
     },
     /// More tokens than the model was made for.
-    #[error("sequence {row} (counted from 0) has {tokens} tokens, but the model's context is {limit}; shorten it")]
+    #[error(
+        "sequence {row} (counted from 0) has {tokens} tokens, but the model's context is {limit}; shorten it"
+    )]
     TooLong {
         /// Index of the sequence.
         row: usize,

@@ -8,6 +8,7 @@ mod dtype;
 mod error;
 mod generate;
 mod inputs;
+mod loading;
 mod placement;
 pub(crate) mod programs;
 mod region;
@@ -26,15 +27,14 @@ use std::time::{Duration, Instant};
 
 use lapidary_graph::DType;
 use lapidary_lower::Target;
-use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{Phase, ProgramShape};
-use lapidary_models::progress::OnProgress;
 use lapidary_runtime::LoadedExecutable;
 
 pub use batch::{Batch, CacheGrowth};
 pub use error::EngineError;
 pub use generate::{FinishReason, GenerateOptions, Generation, Piece, PrefixCache, Timings};
+pub use loading::UnloadedEngine;
 pub use placement::{Placement, PlacementError};
 pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
 pub use score::{OnLogits, Score, ScoreChunk};
@@ -43,10 +43,8 @@ pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 
 use cache::{Compilation, EngineProgram, ExecutableCache, Origins};
-use programs::{CompiledProgram, GraphPrograms, ProgramSource};
+use programs::{CompiledProgram, ProgramSource};
 use weights::Weights;
-
-use crate::bundle::BundlePrograms;
 
 /// Prompt chunks are padded to one of these numbers of tokens, so that a few programs serve all lengths.
 const PREFILL_BUCKETS: [usize; 6] = [16, 32, 64, 128, 256, 512];
@@ -71,6 +69,7 @@ pub struct Engine {
     config: GemmaConfig,
     source: Box<dyn ProgramSource>,
     weights: Weights,
+    load_time: Duration,
     cache: ExecutableCache,
     programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
     growths: Mutex<HashMap<CacheGrowth, Arc<LoadedExecutable>>>,
@@ -82,75 +81,6 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads `checkpoint` onto the devices of `placement` in `dtype`, or in the dtype that suits how it is stored
-    /// (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Each device gets only its shards.
-    ///
-    /// Shards that are already stored in that dtype, in one piece and aligned, are used in place where the device
-    /// can.
-    ///
-    /// # Errors
-    /// If the platform has no target table, the dtype is not bf16 or f32, or a tensor does not load.
-    pub fn load(
-        placement: &Placement,
-        checkpoint: &Checkpoint,
-        dtype: Option<DType>,
-        progress: OnProgress<'_>,
-    ) -> Result<Self, EngineError> {
-        let source = GraphPrograms {
-            placement: placement.clone(),
-            target: target_of(placement)?,
-            config: checkpoint.config().clone(),
-            dtype: dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype())),
-        };
-        Self::with_source(placement, checkpoint, Box::new(source), progress)
-    }
-
-    /// Loads `checkpoint` to run with the programs of a bundle: no graph is built, and nothing is compiled unless the
-    /// bundle was [opened](crate::bundle::Bundle::programs) to be recompiled. The context is the bundle's.
-    ///
-    /// # Errors
-    /// If the bundle has no program, or a tensor does not load.
-    pub fn load_bundle(
-        checkpoint: &Checkpoint,
-        programs: BundlePrograms,
-        progress: OnProgress<'_>,
-    ) -> Result<Self, EngineError> {
-        let placement = programs.placement().clone();
-        Self::with_source(&placement, checkpoint, Box::new(programs), progress)
-    }
-
-    fn with_source(
-        placement: &Placement,
-        checkpoint: &Checkpoint,
-        source: Box<dyn ProgramSource>,
-        progress: OnProgress<'_>,
-    ) -> Result<Self, EngineError> {
-        let mut config = checkpoint.config().clone();
-        config.context = source.context().min(config.context);
-        let smallest = ProgramShape {
-            phase: Phase::Decode,
-            batch: source.rows(1),
-            tokens: 1,
-            capacity: source.capacity(1),
-            dtype: source.dtype(),
-        };
-        let shardings = source.interface(&smallest)?.weight_shardings();
-        let weights = Weights::load(placement, checkpoint, source.dtype(), &shardings, progress)?;
-        Ok(Self {
-            placement: placement.clone(),
-            target: target_of(placement)?,
-            config,
-            source,
-            weights,
-            cache: ExecutableCache::off("the engine was given none"),
-            programs: Mutex::default(),
-            growths: Mutex::default(),
-            compilations: Mutex::default(),
-            compile_time: Mutex::default(),
-            launch: Mutex::default(),
-        })
-    }
-
     /// Takes executables from a cache and stores there what is compiled.
     #[must_use]
     pub fn with_cache(mut self, cache: ExecutableCache) -> Self {
@@ -176,6 +106,11 @@ impl Engine {
     /// What loading did on each addressable device, in the order of the mesh.
     pub fn load_stats(&self) -> &[LoadStats] {
         self.weights.stats()
+    }
+
+    /// Wall time that loading the weights took.
+    pub fn load_time(&self) -> Duration {
+        self.load_time
     }
 
     /// Wall time spent so far on making executables of programs, or on finding them in the cache.
@@ -267,12 +202,6 @@ impl Engine {
         let wanted = self.shape(phase, rows, tokens, capacity);
         ProgramShape { tokens: self.source.step_tokens(&wanted), ..wanted }
     }
-}
-
-/// The table of what differs on the platform of a placement.
-fn target_of(placement: &Placement) -> Result<&'static Target, EngineError> {
-    let platform = placement.client().platform_name();
-    Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))
 }
 
 /// A poisoned lock still guards whole values here: nothing that holds one leaves a value half-changed.

@@ -19,6 +19,7 @@ use super::sharded_buffer::ShardedBuffer;
 use super::{EngineError, dtype};
 
 /// The buffers of a checkpoint's tensors, by name.
+#[derive(Default)]
 pub(super) struct Weights {
     buffers: HashMap<String, ShardedBuffer>,
     stats: Vec<LoadStats>,

@@ -44,6 +44,28 @@ fn each_line_is_answered_in_the_light_of_those_before() {
     assert_eq!(generated.stdout, format!("{second}\n"), "{}", generated.stderr);
 }
 
+/// The built-in model's answers are text that its tokenizer reads as it was written.
+#[test]
+fn a_turn_reads_only_what_is_new() {
+    if !has_cpu_plugin() {
+        return;
+    }
+    let ended = chat(&["-n", "40", "-v"], b"Hello!\nWho are you?\n/reset\nHello!\n");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let lines = ended.stderr.lines().filter_map(|line| line.strip_prefix("prompt: "));
+    let turns: Vec<(usize, usize)> = lines
+        .map(|line| {
+            let mut numbers = line.split(' ').filter_map(|word| word.parse().ok());
+            (numbers.next().unwrap(), numbers.next().unwrap())
+        })
+        .collect();
+    let [first, second, after_reset] = turns[..] else { panic!("{}", ended.stderr) };
+    assert_eq!(first.0, 0);
+    assert!(second.0 > first.1, "all of the first prompt, and its answer: {turns:?}");
+    assert!(second.1 < second.0, "{turns:?}");
+    assert_eq!(after_reset, first);
+}
+
 #[test]
 fn a_line_that_cannot_be_answered_ends_a_piped_chat() {
     if !has_cpu_plugin() {

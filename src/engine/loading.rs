@@ -1,0 +1,163 @@
+//! From a checkpoint to an engine: programs become executables while weights are on their way.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use lapidary_graph::DType;
+use lapidary_lower::Target;
+use lapidary_models::checkpoint::Checkpoint;
+use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::progress::OnProgress;
+
+use super::cache::ExecutableCache;
+use super::programs::{GraphPrograms, ProgramSource};
+use super::weights::Weights;
+use super::{Engine, EngineError, Placement, dtype};
+use crate::bundle::BundlePrograms;
+
+/// An engine whose weights are still to be [loaded](Self::load).
+#[derive(Debug)]
+pub struct UnloadedEngine(Engine);
+
+impl Engine {
+    /// Loads `checkpoint` onto the devices of `placement` in `dtype`, or in the dtype that suits how it is stored
+    /// (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Each device gets only its shards.
+    ///
+    /// Shards that are already stored in that dtype, in one piece and aligned, are used in place where the device
+    /// can.
+    ///
+    /// # Errors
+    /// If the platform has no target table, the dtype is not bf16 or f32, or a tensor does not load.
+    pub fn load(
+        placement: &Placement,
+        checkpoint: &Checkpoint,
+        dtype: Option<DType>,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, EngineError> {
+        Self::unloaded(placement, checkpoint, dtype)?.load(checkpoint, |_| Ok(()), progress)
+    }
+
+    /// Loads `checkpoint` to run with the programs of a bundle: no graph is built, and no step of the model is compiled
+    /// unless the bundle was [opened](crate::bundle::Bundle::programs) to be recompiled. The context is the bundle's.
+    ///
+    /// # Errors
+    /// If the bundle has no program, or a tensor does not load.
+    pub fn load_bundle(
+        checkpoint: &Checkpoint,
+        programs: BundlePrograms,
+        progress: OnProgress<'_>,
+    ) -> Result<Self, EngineError> {
+        Self::unloaded_bundle(checkpoint, programs)?.load(checkpoint, |_| Ok(()), progress)
+    }
+
+    /// An engine for `checkpoint` that has none of its weights yet. Placement and dtype are as in [`load`](Self::load).
+    ///
+    /// # Errors
+    /// If the platform has no target table.
+    pub fn unloaded(
+        placement: &Placement,
+        checkpoint: &Checkpoint,
+        dtype: Option<DType>,
+    ) -> Result<UnloadedEngine, EngineError> {
+        let source = GraphPrograms {
+            placement: placement.clone(),
+            target: target_of(placement)?,
+            config: checkpoint.config().clone(),
+            dtype: dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype())),
+        };
+        UnloadedEngine::new(placement, checkpoint, Box::new(source))
+    }
+
+    /// As [`load_bundle`](Self::load_bundle), but with none of the weights yet.
+    ///
+    /// # Errors
+    /// If the platform has no target table.
+    pub fn unloaded_bundle(
+        checkpoint: &Checkpoint,
+        programs: BundlePrograms,
+    ) -> Result<UnloadedEngine, EngineError> {
+        let placement = programs.placement().clone();
+        UnloadedEngine::new(&placement, checkpoint, Box::new(programs))
+    }
+}
+
+impl UnloadedEngine {
+    fn new(
+        placement: &Placement,
+        checkpoint: &Checkpoint,
+        source: Box<dyn ProgramSource>,
+    ) -> Result<Self, EngineError> {
+        let mut config = checkpoint.config().clone();
+        config.context = source.context().min(config.context);
+        Ok(Self(Engine {
+            placement: placement.clone(),
+            target: target_of(placement)?,
+            config,
+            source,
+            weights: Weights::default(),
+            load_time: Duration::ZERO,
+            cache: ExecutableCache::off("the engine was given none"),
+            programs: Mutex::default(),
+            growths: Mutex::default(),
+            compilations: Mutex::default(),
+            compile_time: Mutex::default(),
+            launch: Mutex::default(),
+        }))
+    }
+
+    /// As [`Engine::with_cache`].
+    #[must_use]
+    pub fn with_cache(self, cache: ExecutableCache) -> Self {
+        Self(self.0.with_cache(cache))
+    }
+
+    /// Loads the weights. At the same time, in another thread, `prepare` has the engine make executables of programs
+    /// that will be needed ([`Engine::prepare_generation`]); there are no weights yet to run them with.
+    ///
+    /// # Errors
+    /// If a tensor does not load; or else that of `prepare`.
+    pub fn load(
+        self,
+        checkpoint: &Checkpoint,
+        prepare: impl FnOnce(&Engine) -> Result<(), EngineError> + Send,
+        progress: OnProgress<'_>,
+    ) -> Result<Engine, EngineError> {
+        let Self(mut engine) = self;
+        let started = Instant::now();
+        let (weights, time, prepared) = std::thread::scope(|scope| {
+            let preparing = scope.spawn(|| prepare(&engine));
+            let weights = load_weights(&engine, checkpoint, progress);
+            let time = started.elapsed();
+            // A panic of the caller's own goes on as one.
+            let prepared = preparing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (weights, time, prepared)
+        });
+        (engine.weights, engine.load_time) = (weights?, time);
+        prepared?;
+        Ok(engine)
+    }
+}
+
+fn load_weights(
+    engine: &Engine,
+    checkpoint: &Checkpoint,
+    progress: OnProgress<'_>,
+) -> Result<Weights, EngineError> {
+    let Engine { placement, source, .. } = engine;
+    // All programs of a model take them alike, so a small one tells.
+    let smallest = ProgramShape {
+        phase: Phase::Decode,
+        batch: source.rows(1),
+        tokens: 1,
+        capacity: source.capacity(1),
+        dtype: source.dtype(),
+    };
+    let shardings = source.interface(&smallest)?.weight_shardings();
+    Weights::load(placement, checkpoint, source.dtype(), &shardings, progress)
+}
+
+/// The table of what differs on the platform of a placement.
+fn target_of(placement: &Placement) -> Result<&'static Target, EngineError> {
+    let platform = placement.client().platform_name();
+    Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))
+}
