@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -59,8 +60,11 @@ class Workshop:
         if not missing:
             return
         self.tell(f"installing {', '.join(missing)}")
-        # llama.cpp is compiled: for this processor, with all that it has.
-        flags = {"CMAKE_ARGS": os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=ON")}
+        # llama.cpp is compiled: for this processor, with all that it has, and without what reads pictures.
+        flags = {
+            "CMAKE_ARGS": os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"),
+            "CXXFLAGS": f"{os.environ.get('CXXFLAGS', '')} -include {shlex.quote(str(HERE / 'amx_tile_config.h'))}".strip(),
+        }
         pip = [self.python, "-m", "pip", "install", "--quiet", "-c", HERE / "requirements.txt", *missing]
         log = self.work / "logs" / "pip.log"
         process.run(pip, log, self.processors, max(self.timeout, 3600), flags)
