@@ -97,8 +97,10 @@ class Run:
         for number in range(1, self.options.rounds + 1):
             for peer in (catalogue.LAPIDARY, *self.peers):
                 self.attempt(peer, self.measure, number)
-        self.save()
-        print(table.markdown(self.results))
+        text = self.save()
+        print(text)
+        if self.options.splice:
+            store.splice(self.options.splice, "peers", text)
 
     def attempt(self, peer, action, *rest):
         """Does something with a peer that has not failed. If it fails now, that is a result, too."""
@@ -236,12 +238,12 @@ class Run:
         }
 
     def save(self):
+        """Writes what is known so far, and returns it as Markdown."""
         store.write_json(self.out / "results.json", self.results)
         text = table.markdown(self.results)
         label = f"{self.options.label}\n\n" if self.options.label else ""
         (self.out / "table.md").write_text(label + text)
-        if self.options.splice:
-            store.splice(self.options.splice, "peers", label + text)
+        return label + text
 
 
 def _only(events, name):

@@ -93,7 +93,7 @@ fn compile(results: &Results) -> Chart {
             programs.filter_map(|program| Some((program.tokens("prefill")?, program.seconds))).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points.dedup_by_key(|(tokens, _)| *tokens);
-        buckets.push(measured(format!("prefill, {layers} layers"), colour, points));
+        buckets.push(measured(format!("prefill, {}", counted(layers)), colour, points));
     }
     let varied = Varied {
         what: "buckets",
@@ -142,8 +142,8 @@ impl Varied {
         let context = context.map_or(String::new(), |context| format!("context {context}"));
         match self.what {
             "layers" => context,
-            "batch" => format!("{layers} layers, {context}"),
-            _ => format!("{layers} layers"),
+            "batch" => format!("{}, {context}", counted(layers)),
+            _ => counted(layers),
         }
     }
 
@@ -169,6 +169,11 @@ impl Varied {
             series,
         })
     }
+}
+
+/// `1 layer`, `4 layers`.
+fn counted(layers: usize) -> String {
+    format!("{layers} layer{}", if layers == 1 { "" } else { "s" })
 }
 
 fn measured(name: String, colour: usize, points: Vec<(f64, f64)>) -> Series {
