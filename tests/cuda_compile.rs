@@ -96,8 +96,14 @@ fn gemma_compiles_for_one_absent_gpu() {
         return;
     }
     let programs = compile_and_inspect(&format!("{SIZES} --target cuda:h100"));
-    let shapes = ["prefill_b2_t16", "decode_b2_t1", "score_b2_t16"];
-    assert_eq!(names(&programs), shapes.map(|shape| format!("gemma2_{shape}_c64_bf16")));
+    let shapes = [
+        "prefill_b2_t16_c64_bf16",
+        "decode_b2_t1_c64_bf16",
+        "score_b2_t16_c64_bf16",
+        "sampled_prefill_b2_t16_c64_bf16",
+        "sampled_decode_b2_t1_c64_bf16_s1",
+    ];
+    assert_eq!(names(&programs), shapes.map(|shape| format!("gemma2_{shape}")));
     for program in &programs {
         assert_eq!(program["collectives"].as_array().unwrap().len(), 0, "{}", program["name"]);
         assert_eq!(program["memory"]["available_bytes"], 84_942_979_072_u64);

@@ -141,15 +141,19 @@ fn an_answer_holds_what_it_needs() {
     let programs = || engine.compilations().iter().map(|each| each.program.to_string()).collect::<Vec<_>>();
     // It may be as long as the context, and ends after 30 tokens.
     generate(4000, false, 30);
-    assert_eq!(programs(), ["prefill_b1_t32_c128_f32", "decode_b1_t1_c128_f32"]);
+    assert_eq!(programs(), ["sampled_prefill_b1_t32_c128_f32", "sampled_decode_b1_t1_c128_f32_s1"]);
     // It goes on, and compiles what it needs when it needs it.
     let (grown, _) = generate(4000, false, 300);
-    let later =
-        ["grow_b1_s128_s256_f32", "decode_b1_t1_c256_f32", "grow_b1_s256_s512_f32", "decode_b1_t1_c512_f32"];
+    let later = [
+        "grow_b1_s128_s256_f32",
+        "sampled_decode_b1_t1_c256_f32_s1",
+        "grow_b1_s256_s512_f32",
+        "sampled_decode_b1_t1_c512_f32_s1",
+    ];
     assert_eq!(programs()[2..], later);
     // Nothing but its length can end it, which is therefore given at once.
     let (whole, _) = generate(300, true, usize::MAX);
-    assert_eq!(programs()[6..], ["prefill_b1_t32_c512_f32"]);
+    assert_eq!(programs()[6..], ["sampled_prefill_b1_t32_c512_f32"]);
     assert_eq!(grown, whole);
 }
 

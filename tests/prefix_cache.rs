@@ -84,11 +84,14 @@ fn programs_are_prepared_for_what_is_new() {
     let (generation, _) = cache.generate(&prompt, None, &options(), go_on).unwrap();
     let programs =
         || engine.compilations().iter().map(|each| each.program.to_string()).collect::<Vec<String>>();
-    assert_eq!(programs(), ["prefill_b1_t64_c128_f32", "decode_b1_t1_c128_f32"]);
+    assert_eq!(
+        programs(),
+        ["sampled_prefill_b1_t64_c128_f32_penalty", "sampled_decode_b1_t1_c128_f32_s1_penalty"]
+    );
     prompt.extend(generation.token_ids);
     prompt.extend(tokens(9, 5));
     cache.prepare(&prompt, &options()).unwrap();
-    assert_eq!(programs()[2..], ["prefill_b1_t16_c128_f32"], "6 of 75 tokens are new");
+    assert_eq!(programs()[2..], ["sampled_prefill_b1_t16_c128_f32_penalty"], "6 of 75 tokens are new");
     cache.generate(&prompt, None, &options(), go_on).unwrap();
     assert_eq!(programs().len(), 3);
 }

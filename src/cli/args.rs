@@ -161,6 +161,10 @@ pub struct SamplingArgs {
     /// Seed of the random choices: same seed, same answer.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
+
+    /// Most tokens that are chosen on the device before they are shown. Default: what suits the device.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least_one)]
+    pub steps_per_dispatch: Option<NonZeroUsize>,
 }
 
 /// Parses a whole number, for flags that take negative ones only to refuse them by what they mean: clap

@@ -60,6 +60,7 @@ pub fn run(args: ChatArgs, ui: &Ui) -> Result<()> {
     let options = GenerateOptions {
         max_new_tokens: args.max_new_tokens,
         sampling: args.sampling.sampling(),
+        steps_per_dispatch: args.sampling.steps_per_dispatch,
         ..GenerateOptions::default()
     };
     options.sampling.check()?;

@@ -9,9 +9,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use lapidary::engine::cache::Origins;
-use lapidary::engine::{Engine, FinishReason, GenerateOptions, Generation, Timings, check_sequences};
+use lapidary::engine::{Choice, Engine, FinishReason, GenerateOptions, Generation, Timings, check_sequences};
 use lapidary::model::Model;
 use lapidary::models::chat::{Message, Role};
+use lapidary::models::program::SamplerShape;
 use serde_json::{Value, json};
 
 use super::args::{DeviceArgs, ModelArgs, SamplingArgs, at_least_one, whole};
@@ -67,6 +68,10 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least_one)]
     batch: Option<NonZeroUsize>,
 
+    /// Tell of each token its log-probability, and the N likeliest tokens with theirs (0 to 20); with --json.
+    #[arg(long, value_name = "N", requires = "json", allow_negative_numbers = true, value_parser = top_logprobs)]
+    logprobs: Option<usize>,
+
     /// Print one JSON object: token ids, text, why each answer ended, and timings.
     #[arg(long)]
     json: bool,
@@ -83,6 +88,8 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
         stop: args.stop.clone(),
         ignore_eos: args.ignore_eos,
         batch: args.batch,
+        logprobs: args.logprobs,
+        steps_per_dispatch: args.sampling.steps_per_dispatch,
     };
     options.sampling.check()?;
     let model = session::open_model(&args.model, ui)?;
@@ -155,11 +162,15 @@ fn print_all(generations: &[Generation], has_text: bool) -> io::Result<()> {
 /// One object for one prompt; for several, a list of their answers beside the timings.
 fn report(session: &Session, generations: &[Generation], timings: &Timings) -> Value {
     let answer = |generation: &Generation| {
-        json!({
+        let mut answer = json!({
             "token_ids": generation.token_ids,
             "text": generation.text,
             "finish_reason": generation.finish_reason.name(),
-        })
+        });
+        if let Some(choices) = &generation.logprobs {
+            answer["logprobs"] = choices.iter().map(logprobs).collect();
+        }
+        answer
     };
     let origins = session.engine.origins();
     let timings = json!({
@@ -187,6 +198,20 @@ fn report(session: &Session, generations: &[Generation], timings: &Timings) -> V
             json!({ "generations": several.iter().map(answer).collect::<Vec<_>>(), "timings": timings })
         }
     }
+}
+
+/// A token's log-probability, and those of the likeliest ones.
+fn logprobs(choice: &Choice) -> Value {
+    let one = |token: u32, logprob: f32| json!({ "token_id": token, "logprob": logprob });
+    let mut told = one(choice.token, choice.logprob);
+    told["top"] = choice.top.iter().map(|&(token, logprob)| one(token, logprob)).collect();
+    told
+}
+
+/// Parses how many of the likeliest tokens are told of.
+fn top_logprobs(text: &str) -> Result<usize, String> {
+    const MAX: usize = SamplerShape::MAX_TOP_LOGPROBS;
+    whole(text).ok().filter(|&n| n <= MAX).ok_or_else(|| format!("give a whole number from 0 to {MAX}"))
 }
 
 /// What a person wants to know of a run.

@@ -1,9 +1,9 @@
 //! The programs that the arguments ask for.
 
 use clap::{Args, ValueEnum};
-use lapidary::engine::MAX_STEP_TOKENS;
+use lapidary::engine::{MAX_STEP_TOKENS, STEPS_PER_DISPATCH};
 use lapidary::graph::DType;
-use lapidary::models::program::{Phase, ProgramShape};
+use lapidary::models::program::{Phase, ProgramShape, SamplerShape};
 
 use super::args::whole;
 
@@ -25,18 +25,23 @@ pub struct PhaseArgs {
 enum PhaseArg {
     /// Many tokens a sequence; logits after the last.
     Prefill,
-    /// One token a sequence.
+    /// One token a sequence; logits after it.
     Decode,
     /// Many tokens a sequence; the likelihood of each.
     Score,
-    /// All three.
+    /// Prefill and decode as generate and chat run them: each sequence's next token, chosen on the device.
+    Generate,
+    /// All of them.
     All,
 }
 
-const PHASES: [(PhaseArg, Phase); 3] = [
+const SAMPLER: SamplerShape = SamplerShape { top_logprobs: 0, repetition_penalty: false };
+const PHASES: [(PhaseArg, Phase); 5] = [
     (PhaseArg::Prefill, Phase::Prefill),
     (PhaseArg::Decode, Phase::Decode),
     (PhaseArg::Score, Phase::Score { logits: false }),
+    (PhaseArg::Generate, Phase::SampledPrefill(SAMPLER)),
+    (PhaseArg::Generate, Phase::SampledDecode { steps: STEPS_PER_DISPATCH.get(), sampler: SAMPLER }),
 ];
 
 impl PhaseArgs {

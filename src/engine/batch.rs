@@ -3,12 +3,14 @@
 mod growth;
 mod prepare;
 mod rewind;
+mod sampled;
 
 use std::collections::HashMap;
 
 use lapidary_models::program::{Output, ParamRole, Phase, ProgramShape, ResultRole};
-use lapidary_runtime::{Argument, Execution};
+use lapidary_runtime::{Argument, Element, Execution};
 
+use super::inputs::RowChoice;
 use super::placement::Placement;
 use super::programs::CompiledProgram;
 use super::sequences::{check_tokens, longest};
@@ -17,6 +19,8 @@ use super::state::{self, State};
 use super::{Engine, EngineError, inputs, lock};
 
 pub use growth::CacheGrowth;
+pub use sampled::Choice;
+pub(super) use sampled::{Chosen, SampledRow};
 
 /// Rows of sequences, side by side on the devices of an engine.
 ///
@@ -32,14 +36,19 @@ pub struct Batch<'e> {
     capacity: usize,
     /// Tokens that each row's cache holds.
     lengths: Vec<usize>,
+    /// Tokens that each row's cache held at most since it was empty: where its rings are.
+    written: Vec<usize>,
     state: State,
 }
 
 /// The tokens that each row takes in one step.
+#[derive(Default)]
 pub(super) struct Step<'t> {
     pub(super) tokens: Vec<&'t [u32]>,
     /// The token that follows each token, when scoring.
     pub(super) targets: Vec<&'t [u32]>,
+    /// How each row's next tokens are chosen, when the program does so.
+    pub(super) choices: Vec<RowChoice<'t>>,
 }
 
 /// What a step answers, by role.
@@ -50,7 +59,8 @@ pub(super) struct StepOutputs<'e> {
 
 impl<'e> Batch<'e> {
     pub(super) fn new(engine: &'e Engine, rows: usize, capacity: usize) -> Result<Self, EngineError> {
-        let mut batch = Self { engine, capacity, lengths: vec![0; rows], state: State::new() };
+        let mut batch =
+            Self { engine, capacity, lengths: vec![0; rows], written: vec![0; rows], state: State::new() };
         batch.clear()?;
         Ok(batch)
     }
@@ -73,8 +83,10 @@ impl<'e> Batch<'e> {
     /// Empties a row, so that it takes another sequence. The others keep theirs.
     pub fn reset_row(&mut self, row: usize) {
         // Positions of slots are computed from the row's length: what they still hold is never seen.
-        if let Some(length) = self.lengths.get_mut(row) {
-            *length = 0;
+        for counts in [&mut self.lengths, &mut self.written] {
+            if let Some(count) = counts.get_mut(row) {
+                *count = 0;
+            }
         }
     }
 
@@ -84,6 +96,7 @@ impl<'e> Batch<'e> {
     /// If the devices have no room for the KV cache.
     pub fn clear(&mut self) -> Result<(), EngineError> {
         self.lengths.fill(0);
+        self.written.fill(0);
         // The old cache goes first: there may be no room for both.
         self.state.clear();
         self.state = state::empty(self.engine, &self.shape(Phase::Decode, 1))?;
@@ -113,7 +126,7 @@ impl<'e> Batch<'e> {
             let chunk = take_chunk(&mut rest, program.shape.tokens);
             let ending = chunk.iter().zip(&rest).map(|(chunk, rest)| !chunk.is_empty() && rest.is_empty());
             let ending: Vec<bool> = ending.collect();
-            let outputs = self.step(&program, &Step { tokens: chunk, targets: Vec::new() })?;
+            let outputs = self.step(&program, &Step { tokens: chunk, ..Step::default() })?;
             if ending.contains(&true) {
                 let answers = outputs.logits(&program, self.rows())?;
                 let ended = logits.iter_mut().zip(answers).zip(ending).filter(|(_, ending)| *ending);
@@ -132,7 +145,7 @@ impl<'e> Batch<'e> {
         let sequences: Vec<&[u32]> = tokens.iter().map(|token| token.as_slice()).collect();
         self.make_room(&sequences)?;
         let program = self.engine.program(self.shape(Phase::Decode, 1))?;
-        let outputs = self.step(&program, &Step { tokens: sequences, targets: Vec::new() })?;
+        let outputs = self.step(&program, &Step { tokens: sequences, ..Step::default() })?;
         let mut logits = outputs.logits(&program, self.rows())?;
         logits.iter_mut().zip(tokens).filter(|(_, token)| token.is_none()).for_each(|(l, _)| l.clear());
         Ok(logits)
@@ -199,34 +212,44 @@ impl<'e> Batch<'e> {
                 }
             }
         }
-        for (length, tokens) in self.lengths.iter_mut().zip(&step.tokens) {
-            *length += tokens.len();
-        }
+        self.advance(step.tokens.iter().map(|tokens| tokens.len()));
         Ok(StepOutputs { placement, outputs })
+    }
+
+    /// Counts tokens that each row has taken.
+    fn advance(&mut self, tokens: impl Iterator<Item = usize>) {
+        for ((length, written), tokens) in self.lengths.iter_mut().zip(&mut self.written).zip(tokens) {
+            *length += tokens;
+            *written = (*written).max(*length);
+        }
     }
 }
 
 impl StepOutputs<'_> {
     /// An output's elements, those of one row after the other; [`split_rows`] finds them. Logits of a whole
     /// chunk can take hundreds of MB, so they are not copied apart here.
-    pub(super) fn values(&self, program: &CompiledProgram, output: Output) -> Result<Vec<f32>, EngineError> {
+    pub(super) fn values<T: Element>(
+        &self,
+        program: &CompiledProgram,
+        output: Output,
+    ) -> Result<Vec<T>, EngineError> {
         let role = ResultRole::Output(output);
         let result = program.results().find(|(result, _)| result.role == role);
         let (result, sharding) = result.ok_or(EngineError::StateLost)?;
         let shards = self.outputs.get(&output).ok_or(EngineError::StateLost)?;
         let failed = |source| EngineError::Execute { program: program.shape, source: Box::new(source) };
-        shards.to_f32(self.placement, sharding, &result.ty.dims).map_err(failed)
+        shards.to_host(self.placement, sharding, &result.ty.dims).map_err(failed)
     }
 
     /// The logits of the first `rows` rows, where there is one position a row; the others are idle.
     fn logits(&self, program: &CompiledProgram, rows: usize) -> Result<Vec<Vec<f32>>, EngineError> {
-        let values = self.values(program, Output::Logits)?;
+        let values: Vec<f32> = self.values(program, Output::Logits)?;
         Ok(split_rows(&values, program.shape.batch).take(rows).map(<[f32]>::to_vec).collect())
     }
 }
 
 /// Values split evenly over the rows.
-pub(super) fn split_rows(values: &[f32], rows: usize) -> impl Iterator<Item = &[f32]> {
+pub(super) fn split_rows<T>(values: &[T], rows: usize) -> impl Iterator<Item = &[T]> {
     values.chunks((values.len() / rows.max(1)).max(1))
 }
 

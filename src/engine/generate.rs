@@ -8,13 +8,13 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::program::{Phase, ProgramShape, SamplerShape};
 use lapidary_models::tokenizer::Tokenizer;
 
 pub use prefix_cache::PrefixCache;
 
 use super::sequences::longest;
-use super::{Engine, EngineError, Sampling, check_sequences};
+use super::{Choice, Engine, EngineError, Sampling, check_sequences};
 use generator::Generator;
 
 /// New tokens that a row has room for at first, unless fewer are asked for: a shorter answer does not grow its cache.
@@ -33,7 +33,15 @@ pub struct GenerateOptions {
     pub ignore_eos: bool,
     /// Most prompts that are answered at a time; the others wait until one of these is answered. `None` is all.
     pub batch: Option<NonZeroUsize>,
+    /// Report the log-probability of each token, and this many of the likeliest tokens with theirs. `None` is nothing.
+    pub logprobs: Option<usize>,
+    /// Most tokens that a row goes forward before the host sees them. `None` is what suits the device.
+    pub steps_per_dispatch: Option<NonZeroUsize>,
 }
+
+/// Steps of a decode program unless others are asked for, on every device. A loop of several is a program that CPU and
+/// TPU compilers make copies in (docs/sampling.md), while the host's part of a step is small.
+pub const STEPS_PER_DISPATCH: NonZeroUsize = NonZeroUsize::MIN;
 
 impl Default for GenerateOptions {
     fn default() -> Self {
@@ -43,6 +51,8 @@ impl Default for GenerateOptions {
             stop: Vec::new(),
             ignore_eos: false,
             batch: None,
+            logprobs: None,
+            steps_per_dispatch: None,
         }
     }
 }
@@ -51,6 +61,26 @@ impl GenerateOptions {
     /// Rows of the batch that answers some number of prompts.
     fn rows(&self, prompts: usize) -> usize {
         self.batch.map_or(prompts, |batch| prompts.min(batch.get()))
+    }
+
+    /// What the programs compute of each token.
+    fn sampler(&self) -> SamplerShape {
+        SamplerShape {
+            top_logprobs: self.logprobs.unwrap_or(0),
+            repetition_penalty: self.sampling.repetition_penalty != 1.0,
+        }
+    }
+
+    fn steps(&self) -> NonZeroUsize {
+        self.steps_per_dispatch.unwrap_or(STEPS_PER_DISPATCH)
+    }
+
+    fn prefill_phase(&self) -> Phase {
+        Phase::SampledPrefill(self.sampler())
+    }
+
+    fn decode_phase(&self) -> Phase {
+        Phase::SampledDecode { steps: self.steps().get(), sampler: self.sampler() }
     }
 
     /// Positions that rows are given at first. Answers may end long before they have `max_new_tokens`, and the cache
@@ -105,6 +135,8 @@ pub struct Generation {
     pub token_ids: Vec<u32>,
     /// Their text without special tokens and stop strings; empty without a tokenizer.
     pub text: String,
+    /// The choice of each token, if log-probabilities were asked for.
+    pub logprobs: Option<Vec<Choice>>,
     /// Why it ended.
     pub finish_reason: FinishReason,
 }
@@ -112,7 +144,12 @@ pub struct Generation {
 impl Generation {
     /// The answer of no tokens, where none were asked for.
     fn none() -> Self {
-        Self { token_ids: Vec::new(), text: String::new(), finish_reason: FinishReason::Length }
+        Self {
+            token_ids: Vec::new(),
+            text: String::new(),
+            logprobs: None,
+            finish_reason: FinishReason::Length,
+        }
     }
 }
 
@@ -175,9 +212,9 @@ impl Engine {
         let (first, waiting) = prompts.split_at(rows);
         // Prompts that wait are read one by one, or the longest of several sets the steps.
         let lengths = std::iter::once(longest(first)).chain(waiting.iter().map(Vec::len));
-        let steps = lengths.flat_map(|tokens| self.steps(Phase::Prefill, rows, tokens, capacity));
+        let steps = lengths.flat_map(|tokens| self.steps(options.prefill_phase(), rows, tokens, capacity));
         let mut shapes: Vec<ProgramShape> = steps.collect();
-        shapes.push(self.shape(Phase::Decode, rows, 1, capacity));
+        shapes.push(self.shape(options.decode_phase(), rows, 1, capacity));
         self.prepare(&shapes)
     }
 

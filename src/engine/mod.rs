@@ -31,12 +31,14 @@ use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{Phase, ProgramShape};
 use lapidary_runtime::LoadedExecutable;
 
-pub use batch::{Batch, CacheGrowth};
+pub use batch::{Batch, CacheGrowth, Choice};
 pub use error::EngineError;
-pub use generate::{FinishReason, GenerateOptions, Generation, Piece, PrefixCache, Timings};
+pub use generate::{
+    FinishReason, GenerateOptions, Generation, Piece, PrefixCache, STEPS_PER_DISPATCH, Timings,
+};
 pub use loading::UnloadedEngine;
 pub use placement::{Placement, PlacementError};
-pub use sampling::{NonFiniteLogit, Sampler, Sampling, SamplingError};
+pub use sampling::{Sampling, SamplingError};
 pub use score::{OnLogits, Score, ScoreChunk};
 pub use sequences::check_sequences;
 pub use stop::{Passed, StopMatcher};

@@ -73,7 +73,7 @@ impl Engine {
             let starts: Vec<usize> = (0..sequences.len()).map(|row| batch.length(row)).collect();
             let (counts, scored): (Vec<usize>, Vec<usize>) =
                 tokens.iter().zip(&targets).map(|(tokens, targets)| (tokens.len(), targets.len())).unzip();
-            let outputs = batch.step(&program, &Step { tokens, targets })?;
+            let outputs = batch.step(&program, &Step { tokens, targets, ..Step::default() })?;
             let values = outputs.values(&program, Output::Nll)?;
             for ((nll, row), scored) in nll.iter_mut().zip(split_rows(&values, shape.batch)).zip(scored) {
                 nll.extend(row.iter().take(scored));

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use lapidary_graph::TensorType;
 use lapidary_lower::Sharding;
-use lapidary_runtime::{Argument, Buffer};
+use lapidary_runtime::{Argument, Buffer, Element};
 
 use super::dtype;
 use super::placement::{Holder, Part, Placement};
@@ -58,20 +58,20 @@ impl ShardedBuffer {
 
     /// Puts an array of `dims` together in host memory, fetching each part once. What is not split is read
     /// directly.
-    pub(super) fn to_f32(
+    pub(super) fn to_host<T: Element>(
         &self,
         placement: &Placement,
         sharding: &Sharding,
         dims: &[usize],
-    ) -> lapidary_runtime::Result<Vec<f32>> {
+    ) -> lapidary_runtime::Result<Vec<T>> {
         if let (true, Some(whole)) = (sharding.is_replicated(), self.shards.first()) {
             return whole.to_vec();
         }
-        let mut whole = vec![0.0; dims.iter().product()];
+        let mut whole = vec![T::zeroed(); dims.iter().product()];
         for part in placement.parts(sharding) {
             let shard = part.holders.first().and_then(|holder| self.shards.get(holder.index));
             let Some(shard) = shard else { continue };
-            let values: Vec<f32> = shard.to_vec()?;
+            let values: Vec<T> = shard.to_vec()?;
             for run in runs(dims, &part.ranges, shard.dims()) {
                 let to = whole.get_mut(run.whole..run.whole + run.len);
                 if let Some((to, from)) = to.zip(values.get(run.part..run.part + run.len)) {

@@ -71,7 +71,7 @@ fn the_second_run_takes_its_programs_from_the_cache() {
     let (first, stderr) = bench.generate(&[]);
     assert_eq!(first["timings"]["compile_cached"], false);
     assert_eq!(told(&stderr, "cache miss: not there yet; stored"), 2, "{stderr}");
-    for program in ["decode_b1_t1_c128_f32: ", "prefill_b1_t16_c128_f32: "] {
+    for program in ["sampled_decode_b1_t1_c128_f32_s1: ", "sampled_prefill_b1_t16_c128_f32: "] {
         assert_eq!(told(&stderr, program), 1, "{stderr}");
     }
     let (second, stderr) = bench.generate(&[]);

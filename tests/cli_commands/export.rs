@@ -31,8 +31,15 @@ fn programs_and_a_manifest_are_written() {
     assert_eq!((written.code, written.stderr.as_str()), (Some(0), ""));
     let names: Vec<String> = files(&out).into_iter().map(|(name, _)| name).collect();
     let program = |phase: &str, tokens| format!("gemma2_{phase}_b2_t{tokens}_c64_bf16.stablehlo.mlir");
-    let expected =
-        [program("decode", 1), program("prefill", 16), program("score", 16), "manifest.json".into()];
+    let one_step = "gemma2_sampled_decode_b2_t1_c64_bf16_s1.stablehlo.mlir".to_string();
+    let expected = [
+        program("decode", 1),
+        program("prefill", 16),
+        one_step,
+        program("sampled_prefill", 16),
+        program("score", 16),
+        "manifest.json".into(),
+    ];
     assert_eq!(names, expected);
 
     let text = fs::read_to_string(out.join("manifest.json")).unwrap();

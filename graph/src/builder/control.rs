@@ -27,16 +27,18 @@ impl FunctionBuilder<'_> {
         self.while_loop(carried, cond, body)
     }
 
-    /// `then` of `args` if the scalar `pred` holds, otherwise the first of `args` as it is.
+    /// The one result of `then` if the scalar `pred` holds, otherwise that of `otherwise`. Both functions get `args` as
+    /// their parameters; `name` is that of `then`.
     ///
     /// # Errors
-    /// Whatever `then` returns, or if its result has not the type of the first of `args`.
-    pub fn apply_if(
+    /// Whatever the functions return, or if their results are not of one type.
+    pub fn if_with(
         &mut self,
         name: &str,
         pred: ValueId,
         args: &[ValueId],
         then: impl FnOnce(&mut FunctionBuilder<'_>, &[ValueId]) -> Result<ValueId, BuildError>,
+        otherwise: impl FnOnce(&mut FunctionBuilder<'_>, &[ValueId]) -> Result<ValueId, BuildError>,
     ) -> Result<ValueId, BuildError> {
         let types = self.types(args)?;
         let then = self.nested(name, |b| {
@@ -44,7 +46,8 @@ impl FunctionBuilder<'_> {
             Ok(vec![then(b, &params)?])
         })?;
         let otherwise = self.nested(&format!("{name}.not"), |b| {
-            Ok::<_, BuildError>(b.params(&types).into_iter().take(1).collect())
+            let params = b.params(&types);
+            Ok(vec![otherwise(b, &params)?])
         })?;
         let results = self.if_else(pred, args, then, otherwise)?;
         self.nth("if", &results, 0)

@@ -20,6 +20,6 @@ pub use norm::rms_norm;
 pub use rope::{RopeTables, rope, rope_tables};
 pub use sampling::{
     SamplingRows, TopTokens, any, argmax, first_non_finite, gumbel, log_softmax, log_sum_exp,
-    repetition_penalty, sample, see_token, seen_tokens, softmax, take, threefry_2x32, token_logprob, top_k,
+    repetition_penalty, sample, see_token, seen_tokens, softmax, take, threefry_2x32, token_logit, top_k,
     top_logprobs,
 };

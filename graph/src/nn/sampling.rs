@@ -10,7 +10,7 @@ mod threshold;
 
 pub use filters::{SamplingRows, sample};
 pub use gumbel::gumbel;
-pub use logprobs::{TopTokens, first_non_finite, log_sum_exp, token_logprob, top_logprobs};
+pub use logprobs::{TopTokens, first_non_finite, log_sum_exp, token_logit, top_logprobs};
 pub use penalty::{repetition_penalty, see_token, seen_tokens};
 pub use per_row::any;
 pub use threefry::threefry_2x32;
@@ -44,27 +44,20 @@ pub fn log_softmax(b: &mut FunctionBuilder<'_>, x: ValueId, dim: usize) -> Resul
 /// Index of the greatest element of `x` `[..., n]` along the last dimension, `[...]` s32; the first of
 /// equal ones. NaN is never the greatest: a row of nothing else gives `i32::MAX`.
 ///
+/// Two plain reductions, to the greatest value and to the least index that has it: where the last dimension is split
+/// over devices, each is an all-reduce of its results.
+///
 /// # Errors
 /// If `x` is a scalar or not a float tensor.
 pub fn argmax(b: &mut FunctionBuilder<'_>, x: ValueId) -> Result<ValueId, BuildError> {
     let ty = b.ty(x)?;
     let last = ty.rank().saturating_sub(1);
-    let indices = b.iota(ty.with_dtype(DType::S32), last)?;
-    let body = b.nested("argmax", |b| {
-        let (float, int) = (TensorType::scalar(ty.dtype), TensorType::scalar(DType::S32));
-        let (best, best_at) = (b.param("best", float.clone()), b.param("best_at", int.clone()));
-        let (value, at) = (b.param("value", float), b.param("at", int));
-        let greater = b.compare(Comparison::Gt, value, best)?;
-        let equal = b.compare(Comparison::Eq, value, best)?;
-        let earlier = b.compare(Comparison::Lt, at, best_at)?;
-        let tie = b.and(equal, earlier)?;
-        let wins = b.or(greater, tie)?;
-        Ok(vec![b.select(wins, value, best)?, b.select(wins, at, best_at)?])
-    })?;
-    let lowest = b.constant(Literal::float(ty.dtype, f64::NEG_INFINITY))?;
-    let past_end = b.constant(Literal::int(DType::S32, i64::from(i32::MAX)))?;
-    let results = b.push(Op::Reduce { dims: vec![last], body }, &[x, indices, lowest, past_end])?;
-    b.nth("reduce", &results, 1)
+    let number = b.compare(Comparison::Eq, x, x)?;
+    let lowest = b.splat(f64::NEG_INFINITY, &ty)?;
+    let numbers = b.select(number, x, lowest)?;
+    let max = reduce_keeping(b, numbers, last, BinaryKind::Maximum, f64::NEG_INFINITY)?;
+    let greatest = b.compare(Comparison::Eq, x, max)?;
+    per_row::first(b, greatest)
 }
 
 /// The `k` greatest elements of `x` `[..., n]` along the last dimension in descending order, and their

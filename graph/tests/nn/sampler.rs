@@ -252,7 +252,8 @@ fn logprobs_are_those_of_the_softmax() {
     let results = run([&logits(&rows), &ints(&[2], &[3, 2])], |b, [logits, token]| {
         let total = nn::log_sum_exp(b, logits)?;
         let top = nn::top_logprobs(b, logits, total, 4)?;
-        Ok(vec![nn::token_logprob(b, logits, total, token)?, top.tokens, top.logprobs])
+        let logit = nn::token_logit(b, logits, token)?;
+        Ok(vec![b.sub(logit, total)?, top.tokens, top.logprobs])
     });
     let total = (0.5f64.exp() + 2.0 * 2f64.exp() + (-1f64).exp()).ln();
     assert_close(&results[0], &[-1.0 - total, 0.0], 1e-6);

@@ -47,19 +47,20 @@ impl Answers {
         Self { values: outputs.zip(values.iter().copied()).collect() }
     }
 
-    /// With what `step` (scalar s32) chose for the rows that are `taken` (pred `[batch]`), and what was `broken` there.
+    /// With what `step` (scalar s32) chose for the rows that are `active` (pred `[batch]`), and of these `taken`: the
+    /// others have logits that nothing can be chosen by.
     pub(super) fn with_step(
         &self,
         b: &mut FunctionBuilder<'_>,
         step: ValueId,
         chosen: &Chosen,
+        active: ValueId,
         taken: ValueId,
-        broken: ValueId,
     ) -> Result<Self, BuildError> {
         let next = self.values.iter().map(|&(output, old)| {
             let new = match output {
                 Output::Tokens => with_column(b, old, chosen.token, step, taken)?,
-                Output::Logprobs => with_column(b, old, chosen.logprob, step, taken)?,
+                Output::Logprobs => with_column(b, old, chosen.logprob, step, active)?,
                 Output::TopTokens | Output::TopLogprobs => match (chosen.top, output) {
                     (Some(top), Output::TopTokens) => with_column(b, old, top.tokens, step, taken)?,
                     (Some(top), _) => with_column(b, old, top.logprobs, step, taken)?,
@@ -69,7 +70,7 @@ impl Answers {
                     let one = b.convert(taken, DType::S32)?;
                     b.add(old, one)?
                 }
-                Output::NonFinite => b.select(broken, chosen.non_finite, old)?,
+                Output::NonFinite => b.select(active, chosen.non_finite, old)?,
                 Output::Logits | Output::Nll => old,
             };
             Ok((output, new))

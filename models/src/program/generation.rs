@@ -132,12 +132,9 @@ impl Progress {
             let chosen = choose(b, params, sampler, logits, self.seen, end)?;
 
             let active = is_positive(b, count)?;
-            let none = b.splat(f64::from(i32::MAX), &b.ty(chosen.non_finite)?)?;
-            let broken = b.compare(Comparison::Ne, chosen.non_finite, none)?;
-            let broken = b.and(active, broken)?;
-            let whole = b.not(broken)?;
+            let whole = b.not(chosen.broken)?;
             let taken = b.and(active, whole)?;
-            let answers = self.answers.with_step(b, self.step, &chosen, taken, broken)?;
+            let answers = self.answers.with_step(b, self.step, &chosen, active, taken)?;
             if model.shape.phase.steps() == 1 {
                 return Ok((Self { answers, params: params.clone(), ..*self }, states));
             }

@@ -177,7 +177,8 @@ pub enum Output {
     /// How many tokens were chosen for each row, `[batch]` s32.
     Counts,
     /// Log-probability of each token chosen, in nats, by the model's own distribution: before penalty, temperature and
-    /// filters. `[batch, steps]` f32.
+    /// filters. `[batch, steps]` f32. After a row's last token stands the logit that [`NonFinite`](Self::NonFinite) tells
+    /// of.
     Logprobs,
     /// The likeliest tokens at each position, likeliest first, `[batch, steps, n]` s32.
     TopTokens,

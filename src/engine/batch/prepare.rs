@@ -7,17 +7,25 @@ use crate::engine::sharded_buffer::ShardedBuffer;
 use crate::engine::{Engine, EngineError, PREFILL_BUCKETS};
 
 impl Batch<'_> {
-    /// Compiles, at the same time, the programs of prefills that bring a row at most each of `prefills` tokens and, if
-    /// `decode`, of decode. Without it, the first call of each does so itself.
+    /// Compiles, at the same time, the programs of [prefills](Self::prefill) that bring a row at most each of `prefills`
+    /// tokens and, if `decode`, of [decode](Self::decode). Without it, the first call of each does so itself.
     ///
     /// # Errors
     /// If a program does not compile.
     pub fn prepare(&self, prefills: &[usize], decode: bool) -> Result<(), EngineError> {
-        let steps = |&tokens: &usize| self.engine.steps(Phase::Prefill, self.rows(), tokens, self.capacity);
+        self.prepare_phases(Phase::Prefill, prefills, decode.then_some(Phase::Decode))
+    }
+
+    /// The same for any phases of prefill and decode.
+    pub(in crate::engine) fn prepare_phases(
+        &self,
+        prefill: Phase,
+        prefills: &[usize],
+        decode: Option<Phase>,
+    ) -> Result<(), EngineError> {
+        let steps = |&tokens: &usize| self.engine.steps(prefill, self.rows(), tokens, self.capacity);
         let mut shapes: Vec<ProgramShape> = prefills.iter().flat_map(steps).collect();
-        if decode {
-            shapes.push(self.shape(Phase::Decode, 1));
-        }
+        shapes.extend(decode.map(|decode| self.shape(decode, 1)));
         self.engine.prepare(&shapes)
     }
 

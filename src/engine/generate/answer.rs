@@ -3,16 +3,17 @@
 use lapidary_models::tokenizer::{TextStream, Tokenizer};
 
 use super::{FinishReason, GenerateOptions, Generation};
-use crate::engine::{EngineError, Sampler, StopMatcher};
+use crate::engine::batch::SampledRow;
+use crate::engine::{Choice, EngineError, StopMatcher};
 
-/// A prompt's answer so far, and what chooses and words its tokens.
+/// A prompt's answer so far, and what words its tokens.
 pub(super) struct Answer<'t> {
     /// Index of the prompt.
     pub(super) prompt: usize,
     /// Prompt and answer so far.
     history: Vec<u32>,
     prompt_len: usize,
-    sampler: Sampler,
+    logprobs: Option<Vec<Choice>>,
     stream: Option<TextStream<'t>>,
     stop: StopMatcher,
     text: String,
@@ -38,7 +39,7 @@ impl<'t> Answer<'t> {
             prompt,
             history: tokens.to_vec(),
             prompt_len: tokens.len(),
-            sampler: Sampler::new(options.sampling),
+            logprobs: options.logprobs.map(|_| Vec::new()),
             stream: tokenizer.map(Tokenizer::stream),
             stop: StopMatcher::new(&options.stop),
             text: String::new(),
@@ -46,14 +47,25 @@ impl<'t> Answer<'t> {
         }
     }
 
-    /// Chooses the token after the `position` tokens so far.
-    pub(super) fn choose(&mut self, logits: &mut [f32], position: usize) -> Result<u32, EngineError> {
-        self.sampler.sample(logits, &self.history).map_err(|broken| EngineError::NonFiniteLogit {
-            row: self.prompt,
-            position,
-            token: broken.token,
-            value: broken.value,
-        })
+    /// What the answer's row reads and how it goes on, when its cache holds `length` tokens.
+    pub(super) fn row(&self, options: &GenerateOptions, length: usize, context: usize) -> SampledRow<'_> {
+        let left = options.max_new_tokens.saturating_sub(self.new_tokens());
+        SampledRow {
+            sequence: &self.history,
+            sampling: options.sampling,
+            remaining: left.min(context.saturating_sub(length)),
+            stop_at_eos: !options.ignore_eos,
+        }
+    }
+
+    /// Tokens of prompt and answer so far.
+    pub(super) fn length(&self) -> usize {
+        self.history.len()
+    }
+
+    /// The error of a `logit` that no token can be chosen by.
+    pub(super) fn broken(&self, (token, value): (usize, f32)) -> EngineError {
+        EngineError::NonFiniteLogit { row: self.prompt, position: self.length(), token, value }
     }
 
     pub(super) fn new_tokens(&self) -> usize {
@@ -61,8 +73,12 @@ impl<'t> Answer<'t> {
     }
 
     /// Takes a token, which may be an end-of-sequence token, or the last that there is room for.
-    pub(super) fn accept(&mut self, token: u32, eos: bool, full: bool) -> Result<Accepted, EngineError> {
+    pub(super) fn accept(&mut self, choice: Choice, eos: bool, full: bool) -> Result<Accepted, EngineError> {
+        let token = choice.token;
         self.history.push(token);
+        if let Some(logprobs) = &mut self.logprobs {
+            logprobs.push(choice);
+        }
         let piece = match &mut self.stream {
             Some(stream) if !eos => stream.push(token)?,
             Some(_) | None => String::new(),
@@ -105,6 +121,7 @@ impl<'t> Answer<'t> {
         Generation {
             token_ids: self.history.get(self.prompt_len..).unwrap_or_default().to_vec(),
             text: self.text,
+            logprobs: self.logprobs,
             finish_reason: self.finished.unwrap_or(FinishReason::Length),
         }
     }

@@ -56,7 +56,8 @@ impl<'e> PrefixCache<'e> {
             return Ok(());
         }
         let batch = &self.recall(prompt, options)?.batch;
-        batch.prepare(&[prompt.len().saturating_sub(batch.length(0))], true)
+        let unread = prompt.len().saturating_sub(batch.length(0));
+        batch.prepare_phases(options.prefill_phase(), &[unread], Some(options.decode_phase()))
     }
 
     /// Answers a prompt. [`Timings::reused_tokens`] tells how much of it was there.

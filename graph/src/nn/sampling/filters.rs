@@ -54,16 +54,21 @@ pub fn sample(
     let draws = b.compare(Comparison::Gt, rows.temperature, zero)?;
     let any = per_row::any(b, draws)?;
     let args: Vec<ValueId> = [logits, draws].into_iter().chain(rows.values()).collect();
-    let scores = b.apply_if("draw", any, &args, |b, args| match *args {
+    // Both branches end with tokens: of scores, the compiler would gather all shards as the result.
+    let draw = |b: &mut FunctionBuilder<'_>, args: &[ValueId]| match *args {
         [logits, draws, temperature, top_k, top_p, min_p, seed, position] => {
             let rows = SamplingRows::of([temperature, top_k, top_p, min_p, seed, position]);
             let scores = noisy_scores(b, logits, draws, &rows)?;
             let draws = spread(b, draws, &b.ty(logits)?)?;
-            b.select(draws, scores, logits)
+            let scores = b.select(draws, scores, logits)?;
+            super::argmax(b, scores)
         }
-        _ => b.nth("if", args, 0),
-    })?;
-    super::argmax(b, scores)
+        _ => b.nth("if", args, SamplingRows::COUNT + 1),
+    };
+    b.if_with("draw", any, &args, draw, |b, args| {
+        let logits = b.nth("if", args, 0)?;
+        super::argmax(b, logits)
+    })
 }
 
 /// Scores whose greatest one is a draw: of the tokens that the filters keep, the scaled logit and its noise.

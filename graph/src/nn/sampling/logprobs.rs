@@ -28,19 +28,16 @@ pub fn log_sum_exp(b: &mut FunctionBuilder<'_>, logits: ValueId) -> Result<Value
     b.add(max, log)
 }
 
-/// Log-probability of one `token` (s32 `[batch]`) a row, `[batch]`, given `logits` `[batch, vocab]` and their
-/// [`log_sum_exp`].
+/// The logit of one `token` (s32 `[batch]`) a row, `[batch]`, given `logits` `[batch, vocab]`.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn token_logprob(
+pub fn token_logit(
     b: &mut FunctionBuilder<'_>,
     logits: ValueId,
-    log_sum_exp: ValueId,
     token: ValueId,
 ) -> Result<ValueId, BuildError> {
-    let logit = per_row::element(b, logits, token)?;
-    b.sub(logit, log_sum_exp)
+    per_row::element(b, logits, token)
 }
 
 /// The `n` likeliest tokens of each row of `logits` `[batch, vocab]`, whose [`log_sum_exp`] is given; one pass each over
