@@ -73,7 +73,7 @@ fn same_answers(compiled: &Engine, bundled: &Engine) {
         assert_eq!(bits(bundled), bits(compiled), "{length} tokens");
     }
     assert!(bundled.compilations().iter().all(|program| program.cache.origin() == Origin::Bundle));
-    assert_eq!(bundled.origins(), Origins { bundled: 5, ..Origins::default() }, "each is loaded once");
+    assert_eq!(bundled.origins(), Origins { bundled: 8, ..Origins::default() }, "each is loaded once");
     assert!(bundled.is_compile_cached() && !compiled.is_compile_cached());
 }
 
