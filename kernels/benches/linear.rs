@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use half::bf16;
-use lapidary_kernels::{Features, Instructions, LinearShape, Pool, linear};
+use lapidary_kernels::{Features, Instructions, LinearResult, LinearShape, Pool, linear};
 
 /// `(name, outputs, inputs)` of the projections of Gemma 2 2B, 9B and 27B and Gemma 1 7B; the vocabulary is cut.
 const SHAPES: &[(&str, usize, usize)] = &[
@@ -45,7 +45,7 @@ fn main() {
                 let mut best = f64::INFINITY;
                 for weight in weights.iter().cycle().take(if rows > 64 { 4 } else { copies.max(12) }) {
                     let started = Instant::now();
-                    let done = linear(pool, features, shape, &x, weight, &mut out);
+                    let done = linear(pool, features, shape, &x, weight, LinearResult::Bf16(&mut out));
                     best = best.min(started.elapsed().as_secs_f64());
                     assert!(done.is_ok());
                 }

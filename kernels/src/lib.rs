@@ -12,5 +12,5 @@ mod test_data;
 
 pub use attention::{AttentionError, AttentionNumbers, AttentionOperands, AttentionShape, decode_attention};
 pub use features::{Features, Instructions};
-pub use linear::{Element, LinearError, LinearShape, linear};
+pub use linear::{LinearError, LinearResult, LinearShape, linear};
 pub use pool::Pool;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use lapidary::engine::Sampling;
+use lapidary::engine::{Kernels, Sampling};
 use lapidary::graph::DType;
 use lapidary::lower::Mesh;
 use lapidary::runtime::plugins::PluginKind;
@@ -62,6 +62,11 @@ pub struct DeviceArgs {
     pub cache: CacheArgs,
     #[command(flatten)]
     pub bundle: BundleArgs,
+
+    /// Which parts of a model are kernels of ours on the CPU, instead of what the compiler makes of them: auto, off, or
+    /// names out of linear, attention.
+    #[arg(long, value_name = "auto|off|NAME,...", default_value_t = Kernels::AUTO)]
+    pub kernels: Kernels,
 }
 
 /// Which kind of device.

@@ -38,7 +38,7 @@ pub fn connect(
 ) -> Result<Connection> {
     let started = Instant::now();
     let environment = Environment::from_process();
-    let DeviceArgs { choice: args, mesh, cache: _, bundle: _ } = args;
+    let DeviceArgs { choice: args, mesh, cache: _, bundle: _, kernels: _ } = args;
     let kind = match args.device.plugin_kind().or(bundle) {
         Some(kind) => kind,
         None => {

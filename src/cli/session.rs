@@ -116,7 +116,7 @@ impl Session {
         let connection = device::connect(device_args, kind, plan.num_devices(), ui)?;
         let cache = cache.open(&connection.client);
         let programs = match bundle {
-            None => Programs::Compiled(plan.place(&connection.client)?),
+            None => Programs::Compiled(plan.place(&connection.client)?.with_kernels(device_args.kernels)),
             Some(bundle) => {
                 Programs::of_bundle(bundle, &connection, &cache, device_args.bundle.recompile, ui)?
             }

@@ -12,6 +12,12 @@ use crate::bundle::RunError;
 /// An engine error.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// The plugin does not take the CPU kernels.
+    #[error("the plugin refuses the CPU kernels; --kernels off does without them")]
+    Kernels {
+        /// The plugin's reason.
+        source: Box<lapidary_runtime::Error>,
+    },
     /// No target table for the device's platform.
     #[error("no target is described for the platform `{0}`; known: {known}", known = known_platforms())]
     Platform(String),

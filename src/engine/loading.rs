@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use lapidary_graph::DType;
-use lapidary_lower::Target;
 use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::program::{Phase, ProgramShape};
 use lapidary_models::progress::OnProgress;
@@ -61,7 +60,7 @@ impl Engine {
     ) -> Result<UnloadedEngine, EngineError> {
         let source = GraphPrograms {
             placement: placement.clone(),
-            target: target_of(placement)?,
+            target: placement.target()?,
             config: checkpoint.config().clone(),
             dtype: dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype())),
         };
@@ -91,7 +90,7 @@ impl UnloadedEngine {
         config.context = source.context().min(config.context);
         Ok(Self(Engine {
             placement: placement.clone(),
-            target: target_of(placement)?,
+            target: placement.target()?,
             config,
             source,
             weights: Weights::default(),
@@ -154,10 +153,4 @@ fn load_weights(
     };
     let shardings = source.interface(&smallest)?.weight_shardings();
     Weights::load(placement, checkpoint, source.dtype(), &shardings, progress)
-}
-
-/// The table of what differs on the platform of a placement.
-fn target_of(placement: &Placement) -> Result<&'static Target, EngineError> {
-    let platform = placement.client().platform_name();
-    Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))
 }

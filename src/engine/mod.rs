@@ -8,6 +8,7 @@ mod dtype;
 mod error;
 mod generate;
 mod inputs;
+mod kernels;
 mod loading;
 mod placement;
 pub(crate) mod programs;
@@ -36,6 +37,7 @@ pub use error::EngineError;
 pub use generate::{
     FinishReason, GenerateOptions, Generation, Piece, PrefixCache, STEPS_PER_DISPATCH, Timings,
 };
+pub use kernels::{Kernels, UnknownKernel};
 pub use loading::UnloadedEngine;
 pub use placement::{Placement, PlacementError};
 pub use sampling::{Sampling, SamplingError};
@@ -67,7 +69,7 @@ const MIN_CAPACITY: usize = 128;
 #[derive(Debug)]
 pub struct Engine {
     placement: Placement,
-    target: &'static Target,
+    target: Target,
     config: GemmaConfig,
     source: Box<dyn ProgramSource>,
     weights: Weights,

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use lapidary_graph::Module;
 use lapidary_lower::sharding::{DeviceOrderError, DevicePosition, RulesMismatch, device_order};
-use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, entry_shardings};
+use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, Target, entry_shardings};
 use lapidary_runtime::{Client, Device};
 
+use super::{EngineError, Kernels};
 use crate::device_position::device_position;
 
 /// Devices in the arrangement of a mesh, and the rules by which values are split over it.
@@ -22,6 +23,7 @@ pub struct Placement {
     devices: Vec<Device>,
     /// The addressable devices, by their numbers in the mesh.
     addressable: Vec<usize>,
+    kernels: Kernels,
 }
 
 /// A mesh, rules and devices that do not go together.
@@ -57,6 +59,7 @@ impl Placement {
             rules: ShardingRules::none(),
             devices: vec![device.clone()],
             addressable: vec![0],
+            kernels: Kernels::default(),
         }
     }
 
@@ -93,7 +96,14 @@ impl Placement {
             return Err(PlacementError::OtherProcess { id, process, here });
         }
         let addressable = (0..devices.len()).collect();
-        Ok(Self { client: client.clone(), mesh, rules, devices, addressable })
+        Ok(Self { client: client.clone(), mesh, rules, devices, addressable, kernels: Kernels::default() })
+    }
+
+    /// The same with this choice of kernels, which is [`Kernels::AUTO`] otherwise.
+    #[must_use]
+    pub fn with_kernels(mut self, kernels: Kernels) -> Self {
+        self.kernels = kernels;
+        self
     }
 
     /// The client whose devices these are.
@@ -119,6 +129,11 @@ impl Placement {
     /// The devices that this process makes buffers on, in the order of the mesh.
     pub fn addressable_devices(&self) -> impl Iterator<Item = &Device> {
         self.addressable.iter().filter_map(|&number| self.devices.get(number))
+    }
+
+    /// The table of what differs on these devices' platform, kernels included.
+    pub(super) fn target(&self) -> Result<Target, EngineError> {
+        self.kernels.target(self)
     }
 
     /// How the parameters and results of a program are split; a module without an entry has none.

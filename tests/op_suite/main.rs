@@ -65,6 +65,15 @@ fn dots_of_other_targets() {
     run::check(&client, &target::TPU, &cases::dots());
 }
 
+/// Composites as our kernels: what they compute is what their decompositions do.
+#[test]
+fn kernels_compute_what_their_composites_say() {
+    let Some(client) = plugin::cpu_client() else { return };
+    client.plugin().register_kernels().unwrap();
+    let target = target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION]);
+    run::check(&client, &target, &cases::kernels());
+}
+
 #[test]
 fn coverage_is_what_the_golden_list_says() {
     coverage::check(&all_cases());

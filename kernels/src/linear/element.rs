@@ -3,7 +3,7 @@
 use half::bf16;
 
 /// What a kernel may round its f32 sums to.
-pub trait Element: Copy + Send + Sync + sealed::Sealed {
+pub(super) trait Element: Copy + Send + Sync {
     /// The nearest value, ties to even.
     fn round(value: f32) -> Self;
 }
@@ -20,10 +20,4 @@ impl Element for bf16 {
     fn round(value: f32) -> Self {
         bf16::from_f32(value)
     }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for half::bf16 {}
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use half::bf16;
 
-pub use element::Element;
+use element::Element;
 
 use crate::pool::Address;
 use crate::{Features, Instructions, Pool};
@@ -25,6 +25,15 @@ pub struct LinearShape {
     pub inputs: usize,
     /// Rows of the weight, and elements of a row of the result.
     pub outputs: usize,
+}
+
+/// Where the result goes, and what its sums are rounded to.
+#[derive(Debug)]
+pub enum LinearResult<'a> {
+    /// bf16.
+    Bf16(&'a mut [bf16]),
+    /// f32.
+    F32(&'a mut [f32]),
 }
 
 /// Slices that are not of the sizes that the shape says.
@@ -60,7 +69,21 @@ const FEW_ROWS: usize = 4;
 ///
 /// # Errors
 /// If a slice has another size than `shape` says.
-pub fn linear<O: Element>(
+pub fn linear(
+    pool: &Pool,
+    features: Features,
+    shape: LinearShape,
+    x: &[bf16],
+    weight: &[bf16],
+    out: LinearResult<'_>,
+) -> Result<(), LinearError> {
+    match out {
+        LinearResult::Bf16(out) => linear_to(pool, features, shape, x, weight, out),
+        LinearResult::F32(out) => linear_to(pool, features, shape, x, weight, out),
+    }
+}
+
+fn linear_to<O: Element>(
     pool: &Pool,
     features: Features,
     shape: LinearShape,

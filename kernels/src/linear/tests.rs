@@ -2,6 +2,7 @@
 
 use half::bf16;
 
+use super::LinearResult::{Bf16, F32};
 use super::{LinearShape, linear};
 use crate::test_data::{forms, numbers};
 use crate::{Features, Pool};
@@ -15,9 +16,9 @@ fn check(shape: LinearShape) {
         (0..rows * outputs).map(|i| exact(shape, &x, &weight, i / outputs, i % outputs)).collect();
     for features in forms() {
         let mut out = vec![f32::NAN; rows * outputs];
-        linear(&pool, features, shape, &x, &weight, &mut out).unwrap();
+        linear(&pool, features, shape, &x, &weight, F32(&mut out)).unwrap();
         let mut rounded = vec![bf16::NAN; rows * outputs];
-        linear(&pool, features, shape, &x, &weight, &mut rounded).unwrap();
+        linear(&pool, features, shape, &x, &weight, Bf16(&mut rounded)).unwrap();
         for (i, ((found, rounded), (sum, size))) in out.iter().zip(rounded).zip(&exact).enumerate() {
             let at = format!("{shape:?} {features} [{}, {}]", i / outputs, i % outputs);
             // Each of `inputs` additions rounds by half a unit in the last place of a partial sum at most.
@@ -57,17 +58,23 @@ fn nothing_is_a_size_too() {
     let pool = Pool::new(2);
     let mut out = [1.0f32; 6];
     let shape = LinearShape { rows: 2, inputs: 0, outputs: 3 };
-    linear(&pool, Features::detect(), shape, &[], &[], &mut out).unwrap();
+    linear(&pool, Features::detect(), shape, &[], &[], F32(&mut out)).unwrap();
     assert_eq!(out, [0.0; 6]);
     let shape = LinearShape { rows: 0, inputs: 3, outputs: 1 };
-    linear::<f32>(&pool, Features::detect(), shape, &[], &numbers(3, 0), &mut []).unwrap();
+    linear(&pool, Features::detect(), shape, &[], &numbers(3, 0), F32(&mut [])).unwrap();
 }
 
 #[test]
 fn slices_of_other_sizes_are_refused() {
     let shape = LinearShape { rows: 2, inputs: 4, outputs: 3 };
-    let found =
-        linear(Pool::global(), Features::detect(), shape, &numbers(8, 1), &numbers(11, 2), &mut [0.0f32; 6]);
+    let found = linear(
+        Pool::global(),
+        Features::detect(),
+        shape,
+        &numbers(8, 1),
+        &numbers(11, 2),
+        F32(&mut [0.0; 6]),
+    );
     assert_eq!(found.unwrap_err().to_string(), "weight of a linear layer has 11 elements, not 3 x 4");
 }
 
@@ -81,7 +88,7 @@ fn infinities_and_nan_stay_in_their_own_results() {
     weight[7 * inputs] = bf16::INFINITY;
     for features in forms() {
         let mut out = vec![0.0f32; rows * outputs];
-        linear(Pool::global(), features, shape, &x, &weight, &mut out).unwrap();
+        linear(Pool::global(), features, shape, &x, &weight, F32(&mut out)).unwrap();
         for (i, value) in out.iter().enumerate() {
             let (row, column) = (i / outputs, i % outputs);
             assert_eq!(value.is_nan(), row == 3, "{features} [{row}, {column}] = {value}");

@@ -1,7 +1,7 @@
 //! `lapidary_linear`.
 
 use half::bf16;
-use lapidary_kernels::{Features, LinearShape, Pool, linear};
+use lapidary_kernels::{Features, LinearResult, LinearShape, Pool, linear};
 
 use crate::{Call, CallError, CustomCall, ElementType, Operand};
 
@@ -17,13 +17,11 @@ impl CustomCall for Linear {
         let weight = call.operand::<bf16>(1)?;
         let shape = shape(&x, &weight)?;
         let (pool, features) = (Pool::global(), Features::detect());
-        match call.result_type(0) {
-            Some(ElementType::BF16) => {
-                linear::<bf16>(pool, features, shape, x.elements, weight.elements, call.result(0)?)
-            }
-            _ => linear::<f32>(pool, features, shape, x.elements, weight.elements, call.result(0)?),
-        }
-        .map_err(CallError::new)
+        let out = match call.result_type(0) {
+            Some(ElementType::BF16) => LinearResult::Bf16(call.result(0)?),
+            _ => LinearResult::F32(call.result(0)?),
+        };
+        linear(pool, features, shape, x.elements, weight.elements, out).map_err(CallError::new)
     }
 }
 

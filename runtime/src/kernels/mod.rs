@@ -6,6 +6,7 @@ mod linear;
 use crate::{Plugin, Result};
 
 pub use attention::DecodeAttention;
+pub use lapidary_kernels::{Features, Instructions};
 pub use linear::Linear;
 
 impl Plugin {

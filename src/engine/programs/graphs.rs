@@ -15,7 +15,7 @@ use crate::engine::{EngineError, MAX_STEP_TOKENS, MIN_CAPACITY, PREFILL_BUCKETS,
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct GraphPrograms {
     pub(in crate::engine) placement: Placement,
-    pub(in crate::engine) target: &'static Target,
+    pub(in crate::engine) target: Target,
     pub(in crate::engine) config: GemmaConfig,
     pub(in crate::engine) dtype: DType,
 }

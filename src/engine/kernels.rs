@@ -1,0 +1,124 @@
+//! Which composites are kernels of ours on the CPU.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lapidary_lower::Target;
+use lapidary_lower::target::{DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS};
+use lapidary_runtime::kernels::{Features, Instructions};
+
+use super::{EngineError, Placement};
+
+/// A choice of kernels.
+///
+/// A composite that has none is what the compiler makes of its decomposition, as on every other platform; so is every
+/// composite on a mesh of several devices, since a compiler cannot split what it does not know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kernels {
+    linear: bool,
+    attention: bool,
+}
+
+/// Their names, as they are chosen by.
+const NAMES: [&str; 2] = ["linear", "attention"];
+
+/// Not a choice of kernels.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` is no kernel: choose `auto` for all, `off` for none, or names out of {names}, separated by commas", names = NAMES.join(", "))]
+pub struct UnknownKernel(String);
+
+impl Kernels {
+    /// All that there are.
+    pub const AUTO: Self = Self { linear: true, attention: true };
+    /// None.
+    pub const OFF: Self = Self { linear: false, attention: false };
+
+    fn names(self) -> impl Iterator<Item = &'static str> {
+        NAMES
+            .into_iter()
+            .zip([self.linear, self.attention])
+            .filter_map(|(name, chosen)| chosen.then_some(name))
+    }
+
+    /// The table of the platform that `placement` is on, with these kernels if they are for it; they are then known to
+    /// the plugin.
+    pub(super) fn target(self, placement: &Placement) -> Result<Target, EngineError> {
+        let platform = placement.client().platform_name();
+        let target =
+            Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
+        if target.name != "cpu" || placement.devices().len() > 1 || self == Self::OFF {
+            return Ok(target.clone());
+        }
+        match placement.client().plugin().register_kernels() {
+            Ok(()) => Ok(target.with_kernels(self.on_this_processor())),
+            // A plugin that takes no custom calls still runs every program.
+            Err(error) if error.is_unsupported() => Ok(target.clone()),
+            Err(source) => Err(EngineError::Kernels { source: Box::new(source) }),
+        }
+    }
+
+    fn on_this_processor(self) -> Vec<Kernel> {
+        // Without matrix units, many rows are better off with the compiler's own products.
+        let linear = if Features::detect().has(Instructions::AmxBf16) { LINEAR } else { LINEAR_FEW_ROWS };
+        let all = [(self.linear, linear), (self.attention, DECODE_ATTENTION)];
+        all.into_iter().filter_map(|(chosen, kernel)| chosen.then_some(kernel)).collect()
+    }
+}
+
+impl Default for Kernels {
+    fn default() -> Self {
+        Self::AUTO
+    }
+}
+
+impl fmt::Display for Kernels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::AUTO => f.write_str("auto"),
+            Self::OFF => f.write_str("off"),
+            some => f.write_str(&some.names().collect::<Vec<_>>().join(",")),
+        }
+    }
+}
+
+impl FromStr for Kernels {
+    type Err = UnknownKernel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKernel> {
+        match text {
+            "auto" => return Ok(Self::AUTO),
+            "off" => return Ok(Self::OFF),
+            _ => {}
+        }
+        let mut kernels = Self::OFF;
+        for name in text.split(',').map(str::trim) {
+            match name {
+                "linear" => kernels.linear = true,
+                "attention" => kernels.attention = true,
+                _ => return Err(UnknownKernel(name.to_string())),
+            }
+        }
+        Ok(kernels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_reads_as_it_is_written() {
+        for text in ["auto", "off", "linear", "attention"] {
+            assert_eq!(text.parse::<Kernels>().map(|kernels| kernels.to_string()), Ok(text.to_string()));
+        }
+        assert_eq!("attention, linear".parse(), Ok(Kernels::AUTO));
+    }
+
+    #[test]
+    fn what_is_no_kernel_is_told() {
+        let error = "linear,gelu".parse::<Kernels>().map_err(|error| error.to_string());
+        let expected = "`gelu` is no kernel: choose `auto` for all, `off` for none, or names out of linear, attention, \
+                        separated by commas";
+        assert_eq!(error, Err(expected.to_string()));
+    }
+}

@@ -1,0 +1,63 @@
+//! Composites that have kernels.
+
+use lapidary::graph::element::Scalar;
+use lapidary::graph::interp::Tensor;
+use lapidary::graph::nn::{self, Attention, AttentionMask, KeyValues};
+use lapidary::graph::{DType, TensorType};
+
+use crate::case::Suite;
+use crate::inputs::{Random, Values};
+use crate::tolerance::Tolerance;
+
+/// Linear layers and attention of one token a sequence, in the sizes at which kernels take different ways.
+pub(crate) fn kernels() -> Suite {
+    let mut suite = Suite::default();
+    let mut random = Random::new(21);
+    for rows in [1, 3, 4, 5, 16, 33] {
+        for (inputs, outputs) in [(8, 3), (64, 32), (96, 70), (100, 130)] {
+            for result in [DType::BF16, DType::F32] {
+                let x = random.tensor(DType::BF16, &[rows, 1, inputs], Values::Moderate);
+                let weight = random.tensor(DType::BF16, &[outputs, inputs], Values::Moderate);
+                let subject = format!("linear [{rows}, {inputs}] x [{outputs}, {inputs}] to {result}");
+                // Sums of f32 differ in their order: by far less than a bf16, and by some units of an f32.
+                let tolerance = Tolerance::OfLargest(if result == DType::F32 { 32.0 } else { 1.0 });
+                suite.add(subject, DType::BF16, vec![x, weight], tolerance, move |b, x| {
+                    Ok(vec![nn::linear(b, x[0], x[1], result)?])
+                });
+            }
+        }
+    }
+    for (softcap, mask) in [
+        (None, AttentionMask::Causal),
+        (Some(5.0), AttentionMask::Causal),
+        (Some(50.0), AttentionMask::Window { window: 20 }),
+    ] {
+        for (slots, head_dim) in [(1, 8), (33, 16), (130, 64)] {
+            let layer = Attention { scale: 0.25, softcap, mask };
+            let heads =
+                |random: &mut Random, dims: &[usize]| random.tensor(DType::BF16, dims, Values::SmallWhole);
+            let (query, keys) =
+                (heads(&mut random, &[2, 1, 4, head_dim]), heads(&mut random, &[2, 2, slots, head_dim]));
+            let values = random.tensor(DType::BF16, &[2, 2, slots, head_dim], Values::Moderate);
+            // One sequence has filled its slots more than once, the other only some.
+            let (wrapped, few) = (slots as i128 + 7, slots as i128 / 2);
+            let slot = |last: i128, slot: usize| last - (last - slot as i128).rem_euclid(slots as i128);
+            let held: Vec<i128> =
+                [wrapped, few].into_iter().flat_map(|last| (0..slots).map(move |s| slot(last, s))).collect();
+            let inputs =
+                vec![query, integers(&[2, 1], &[wrapped, few]), keys, values, integers(&[2, slots], &held)];
+            let subject = format!("attention over {slots} slots of {head_dim}, {softcap:?}, {mask:?}");
+            // The decomposition rounds its weights to bf16, the kernel does not.
+            suite.add(subject, DType::BF16, inputs, Tolerance::OfLargest(2.0), move |b, x| {
+                let kv = KeyValues { keys: x[2], values: x[3], positions: x[4] };
+                Ok(vec![nn::attention(b, &layer, x[0], x[1], kv)?])
+            });
+        }
+    }
+    suite
+}
+
+fn integers(dims: &[usize], values: &[i128]) -> Tensor {
+    let values: Vec<Scalar> = values.iter().map(|&value| Scalar::Int(value)).collect();
+    Tensor::from_scalars(TensorType::new(DType::S32, dims), values).unwrap()
+}
