@@ -26,10 +26,10 @@ fn failure(bundle: &Path, client: &Client) -> String {
     message
 }
 
-/// A file of the decode program.
+/// A file of the decode program that answers with logits, which is the one that [`failure`] takes.
 fn decode_file(bundle: &Path, name: &str) -> PathBuf {
     let programs = fs::read_dir(bundle.join("programs")).unwrap().map(|entry| entry.unwrap().path());
-    let is_decode = |path: &PathBuf| path.display().to_string().contains("_decode_");
+    let is_decode = |path: &PathBuf| path.display().to_string().contains("gemma2_decode_");
     programs.into_iter().find(is_decode).unwrap().join(name)
 }
 
