@@ -106,6 +106,7 @@ fn markdown_has_no_date() {
         "read bandwidth",
         "matrix peak",
         "first token",
+        "at least",
         "compiling",
         "peak memory",
         "repetitions",

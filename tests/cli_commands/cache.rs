@@ -190,7 +190,7 @@ fn the_cache_is_listed_and_cleared() {
     assert_eq!(executables.iter().map(|one| bytes(&one["bytes"])).sum::<u64>(), bytes(&listed["bytes"]));
     assert_eq!(listed["max_bytes"], 2u64 << 30);
     let programs: Vec<&str> = executables.iter().map(|one| one["program"].as_str().unwrap()).collect();
-    assert!(programs.contains(&"gemma2_decode_b1_t1_c128_f32, layers: 1, cpu"), "{programs:?}");
+    assert!(programs.contains(&"gemma2_sampled_decode_b1_t1_c128_f32_s1, layers: 1, cpu"), "{programs:?}");
     assert!(executables.iter().all(|one| one["compile_s"].as_f64().unwrap() > 0.0));
     let table = bench.cache(&["list"]).stdout;
     assert_eq!(table.lines().count(), 3, "{table}");
