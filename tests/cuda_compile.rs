@@ -16,7 +16,7 @@ use command::lapidary_command;
 use lapidary::runtime::plugins::{Package, PluginKind, Use, companions_beside};
 use serde_json::Value;
 
-/// Tiny programs of every phase.
+/// Tiny programs of the phases without loops, whose reports need no caveat.
 const SIZES: &str =
     "--model tiny --batch 2 --context 64 --phase decode --phase prefill --phase score --tokens 16";
 /// What the tests need, with the command that brings it.
@@ -96,13 +96,7 @@ fn gemma_compiles_for_one_absent_gpu() {
         return;
     }
     let programs = compile_and_inspect(&format!("{SIZES} --target cuda:h100"));
-    let shapes = [
-        "prefill_b2_t16_c64_bf16",
-        "decode_b2_t1_c64_bf16",
-        "score_b2_t16_c64_bf16",
-        "sampled_prefill_b2_t16_c64_bf16",
-        "sampled_decode_b2_t1_c64_bf16_s1",
-    ];
+    let shapes = ["prefill_b2_t16_c64_bf16", "decode_b2_t1_c64_bf16", "score_b2_t16_c64_bf16"];
     assert_eq!(names(&programs), shapes.map(|shape| format!("gemma2_{shape}")));
     for program in &programs {
         assert_eq!(program["collectives"].as_array().unwrap().len(), 0, "{}", program["name"]);
