@@ -64,7 +64,7 @@ fn check(out: &Path, manifest: &Manifest, kind: PluginKind) {
     let importer = manifest.importer.as_ref().unwrap();
     assert_eq!((importer.kind.as_str(), importer.platform.as_str()), (kind.name(), kind.name()));
     assert_eq!(importer.sha256.len(), 64);
-    assert_eq!(manifest.programs.len(), 3);
+    assert_eq!(manifest.programs.len(), 5);
     for program in &manifest.programs {
         check_program(out, program, kind);
     }
