@@ -3,8 +3,9 @@
 //! `rows` are the tokens of a step on one device. A matrix `[out, in]` of a layer takes `2 rows out in` operations,
 //! attention over the `slots` of a layer's cache `4 rows q slots` (scores and mixture, `q` being the rows of the query
 //! projection), and the embedding, as the projection to logits, `2 elements` for each row that there are logits of. A
-//! step of several tokens sees a ring beside its own tokens.
+//! step of several tokens sees a ring beside its own tokens; of more than a block of them, what a block's window can reach.
 
+use lapidary_graph::nn;
 use lapidary_hlo::{Module, Shape};
 
 use super::parameters::{dimensions, most_slots};
@@ -17,6 +18,7 @@ pub(super) fn matrix_flops(module: &Module) -> Option<u64> {
     let embedding = *dimensions.get("model.embed_tokens.weight")?;
     let logits = logits_rows(module, *embedding.first()?).unwrap_or(rows);
     let mut flops = product(&[2, logits, product(embedding)]);
+    let block = nn::QUERY_BLOCK as u64;
     let most_slots = most_slots(&dimensions)?;
     for (name, shape) in &dimensions {
         let Some((layer, weight)) = layer_weight(name) else { continue };
@@ -26,7 +28,7 @@ pub(super) fn matrix_flops(module: &Module) -> Option<u64> {
         if weight == "self_attn.q_proj.weight" {
             let cache = dimensions.get(format!("cache.{layer}.keys").as_str())?;
             let slots = match *cache.get(2)? {
-                slots if slots < most_slots && step > 1 => slots.saturating_add(step),
+                slots if slots < most_slots && step > 1 => slots.saturating_add(step.min(block)),
                 slots => slots,
             };
             flops = flops.saturating_add(product(&[4, rows, *shape.first()?, slots]));

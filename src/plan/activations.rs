@@ -1,5 +1,6 @@
 //! An estimate of the temporaries of a step.
 
+use lapidary_graph::nn::{self, AttentionMask, QUERY_BLOCK};
 use lapidary_models::config::AttentionKind;
 use lapidary_models::program::ProgramShape;
 use lapidary_models::weights::WeightRole;
@@ -26,8 +27,8 @@ fn stream(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
     product(&[step.rows, step.tokens, layout.config.hidden_size, shape.dtype.byte_width()])
 }
 
-/// Residual and normed stream; queries, keys, values and their mixture; scores and their exponentials in f32. Where a
-/// ring is read beside the step's own keys and values, both are copied into one buffer.
+/// Residual and normed stream; queries, keys, values and their mixture; scores of a block of queries and their
+/// exponentials in f32. Where a ring is read beside the step's own keys and values, both are copied into one buffer.
 fn attention(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> u64 {
     let step = layout.step(shape);
     let width = shape.dtype.byte_width();
@@ -36,9 +37,11 @@ fn attention(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> 
     let heads = query_size / layout.config.head_dim.max(1);
     let keys = keys_seen(layout, shape, kind);
     let projected = product(&[2, step.rows, step.tokens, query_size.saturating_add(kv_size), width]);
-    let scores = product(&[2, step.rows, heads, step.tokens, keys, F32]);
-    let joined =
-        if reads_ring_and_step(shape, kind) { product(&[2, step.rows, keys, kv_size, width]) } else { 0 };
+    let scores = product(&[2, step.rows, heads, step.tokens.min(QUERY_BLOCK), keys, F32]);
+    let joined = match reads_ring_and_step(shape, kind) {
+        true => product(&[2, step.rows, keys_joined(layout, shape, kind), kv_size, width]),
+        false => 0,
+    };
     [stream(layout, shape).saturating_mul(2), projected, scores, joined]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -59,8 +62,20 @@ fn logits(layout: &Layout<'_>, shape: &ProgramShape) -> u64 {
 }
 
 /// Keys that the scores of each token are computed over on each device: all slots of the cache, be they filled or
-/// not, and the step's own tokens where these are read beside a ring.
+/// not, and the step's own tokens where these are read beside a ring; of many tokens those that the window of a
+/// block of queries can reach.
 pub(super) fn keys_seen(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> usize {
+    let keys = keys_joined(layout, shape, kind);
+    match kind {
+        AttentionKind::Local { window } if reads_ring_and_step(shape, kind) => {
+            nn::keys_attended(AttentionMask::Window { window }, shape.tokens, keys, true)
+        }
+        AttentionKind::Local { .. } | AttentionKind::Global => keys,
+    }
+}
+
+/// All slots of the cache, and the step's own tokens where these are read beside a ring.
+fn keys_joined(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> usize {
     let slots = layout.cache(shape, kind).map_or(0, |cache| cache.slots);
     if reads_ring_and_step(shape, kind) { slots.saturating_add(shape.tokens) } else { slots }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use lapidary::engine::{Engine, Placement};
 use lapidary::graph::DType;
 use lapidary::models::checkpoint::Checkpoint;
-use lapidary::models::config::Architecture;
+use lapidary::models::config::{Architecture, GemmaConfig};
 use lapidary::models::dtype::StoredDtype;
 use lapidary::models::synth::{SynthOptions, synth};
 use lapidary::runtime::{Client, ClientOptions, Plugin};
@@ -46,11 +46,15 @@ pub fn small(case: &str) -> (TempDir, Checkpoint) {
         Architecture::Gemma1 => 1,
         Architecture::Gemma2 => 2,
     };
-    let config = config.with_layers(layers).unwrap();
+    random(&config.with_layers(layers).unwrap())
+}
+
+/// A model with random weights, in `model` in the directory.
+pub fn random(config: &GemmaConfig) -> (TempDir, Checkpoint) {
     let directory = tempfile::tempdir().unwrap();
     let model = directory.path().join("model");
     let options = SynthOptions { dtype: StoredDtype::F32, ..SynthOptions::default() };
-    synth(&config, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    synth(config, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
     let checkpoint = Checkpoint::open(&model).unwrap();
     (directory, checkpoint)
 }

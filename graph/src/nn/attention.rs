@@ -1,6 +1,7 @@
 //! Grouped-query attention with softcap and window, as a composite.
 
 use super::activation::softcap;
+use super::attention_blocks::in_blocks;
 use super::linear::full_precision;
 use super::sampling::softmax;
 use crate::op::{Comparison, DotDims};
@@ -38,13 +39,17 @@ pub struct KeyValues {
     pub values: ValueId,
     /// `[batch, keys]` s32; negative for a slot that holds nothing.
     pub positions: ValueId,
+    /// Whether the keys stand in the order of their positions and end with the queries' own. Then a block of
+    /// queries need not look at what its window cannot reach.
+    pub ordered: bool,
 }
 
 /// Attention of `query` `[batch, seq, heads, head_dim]` at `positions` `[batch, seq]` (s32) over `kv`;
 /// the result has the query's type. Query head `h` uses key head `h / (heads / kv_heads)`.
 ///
 /// Scores, softcap, mask and softmax are f32, in this order; the weights are rounded to the values'
-/// dtype for the second product, which accumulates in f32. A composite named `lapidary.attention`.
+/// dtype for the second product, which accumulates in f32. Many queries are attended in blocks of
+/// [`QUERY_BLOCK`](super::QUERY_BLOCK). A composite named `lapidary.attention`.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -65,12 +70,13 @@ pub fn attention(
     let operands = [query, positions, kv.keys, kv.values, kv.positions];
     b.composite("lapidary.attention", attributes, operands, |b, operands| {
         let [query, positions, keys, values, key_positions] = operands;
-        let kv = KeyValues { keys, values, positions: key_positions };
-        decompose(b, layer, query, positions, kv)
+        let kv = KeyValues { keys, values, positions: key_positions, ordered: kv.ordered };
+        in_blocks(b, layer, query, positions, kv)
     })
 }
 
-fn decompose(
+/// Attention of all queries at once.
+pub(super) fn attend(
     b: &mut FunctionBuilder<'_>,
     layer: &Attention,
     query: ValueId,

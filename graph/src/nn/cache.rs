@@ -3,7 +3,7 @@
 //! A buffer of `len` slots holds position `p` in slot `p mod len`. A layer that attends to everything has
 //! as many slots as the context, so it never wraps; a layer with a window needs only the window.
 
-use crate::op::{Comparison, ScatterDims};
+use crate::op::{Comparison, GatherDims, ScatterDims};
 use crate::{BuildError, DType, FuncId, FunctionBuilder, Literal, TensorType, ValueId};
 
 /// Where the tokens of a step go: computed once for all layers whose caches have the same length.
@@ -62,6 +62,38 @@ pub fn cache_positions(b: &mut FunctionBuilder<'_>, end: ValueId, len: usize) ->
     let distance = b.add(distance, len_splat)?;
     let age = b.rem(distance, len_splat)?;
     b.sub(last, age)
+}
+
+/// The slots of `cache` `[batch, kv_heads, len, head_dim]` in the order of the positions that they hold once
+/// rows have `end` `[batch]` tokens, with these positions `[batch, len]` (s32, negative where a slot holds
+/// nothing yet): slot `i` of the result holds position `end - len + i`.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn cache_in_order(
+    b: &mut FunctionBuilder<'_>,
+    cache: ValueId,
+    end: ValueId,
+) -> Result<(ValueId, ValueId), BuildError> {
+    let dims = b.ty(cache)?.dims;
+    let dim = |i: usize| dims.get(i).copied().unwrap_or(0);
+    let ty = TensorType::new(DType::S32, [dim(0), dim(2)]);
+    let index = b.iota(ty.clone(), 1)?;
+    let end = b.broadcast(end, &ty.dims, &[0])?;
+    let len = b.splat(dim(2) as f64, &ty)?;
+    let next_lap = b.add(end, index)?;
+    let positions = b.sub(next_lap, len)?;
+    let slots = b.rem(next_lap, len)?;
+    let gather = GatherDims {
+        offset_dims: vec![1, 3],
+        collapsed_slice_dims: vec![2],
+        operand_batching_dims: vec![0],
+        start_indices_batching_dims: vec![0],
+        start_index_map: vec![2],
+        index_vector_dim: 2,
+    };
+    let ordered = b.gather(cache, slots, gather, &[1, dim(1), 1, dim(3)])?;
+    Ok((ordered, positions))
 }
 
 /// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,

@@ -4,6 +4,7 @@
 
 mod activation;
 mod attention;
+mod attention_blocks;
 mod cache;
 mod embed;
 mod linear;
@@ -13,7 +14,8 @@ mod sampling;
 
 pub use activation::{geglu, gelu_tanh, softcap};
 pub use attention::{Attention, AttentionMask, KeyValues, attention};
-pub use cache::{CacheWrite, cache_positions, cache_slots, cache_write};
+pub use attention_blocks::{QUERY_BLOCK, keys_attended};
+pub use cache::{CacheWrite, cache_in_order, cache_positions, cache_slots, cache_write};
 pub use embed::{embed, scale};
 pub use linear::linear;
 pub use norm::rms_norm;

@@ -3,12 +3,16 @@
 use crate::element::Scalar;
 use crate::{BuildError, DType, FunctionBuilder, Literal, ValueId};
 
-/// Cosines and sines of a program's positions, shared by its layers: both `[batch, seq, head_dim / 2]` f32.
+/// Cosines and sines of a program's positions, shared by its layers: both `[batch, seq, head_dim]` f32.
+///
+/// The tables are as wide as a head and not as half of one because a concatenation is what no compiler
+/// computes again in every consumer: XLA's CPU compiler fused the sines and cosines themselves into each
+/// layer's products, once for each head.
 #[derive(Clone, Copy, Debug)]
 pub struct RopeTables {
-    /// Cosines.
+    /// Cosines, the same in both halves.
     pub cos: ValueId,
-    /// Sines.
+    /// Sines, negative in the first half.
     pub sin: ValueId,
 }
 
@@ -36,7 +40,10 @@ pub fn rope_tables(
     let positions = b.broadcast(positions, &dims, &leading)?;
     let frequencies = b.broadcast(frequencies, &dims, &[leading.len()])?;
     let angles = b.mul(positions, frequencies)?;
-    Ok(RopeTables { cos: b.cosine(angles)?, sin: b.sine(angles)? })
+    let (cos, sin) = (b.cosine(angles)?, b.sine(angles)?);
+    let negative = b.neg(sin)?;
+    let last = leading.len();
+    Ok(RopeTables { cos: b.concatenate(&[cos, cos], last)?, sin: b.concatenate(&[negative, sin], last)? })
 }
 
 /// Rotates pairs `(x[i], x[i + head_dim/2])` of `x` `[batch, seq, heads, head_dim]` by the tables' angles,
@@ -52,14 +59,12 @@ pub fn rope(b: &mut FunctionBuilder<'_>, x: ValueId, tables: RopeTables) -> Resu
     let x = b.convert(x, DType::F32)?;
     let first = b.slice_dim(x, last, 0, half)?;
     let second = b.slice_dim(x, last, half, width)?;
+    let swapped = b.concatenate(&[second, first], last)?;
 
-    let half_dims = b.ty(first)?.dims;
-    let cos = b.broadcast(tables.cos, &half_dims, &[0, 1, 3])?;
-    let sin = b.broadcast(tables.sin, &half_dims, &[0, 1, 3])?;
-    let (first_cos, second_sin) = (b.mul(first, cos)?, b.mul(second, sin)?);
-    let (second_cos, first_sin) = (b.mul(second, cos)?, b.mul(first, sin)?);
-    let rotated_first = b.sub(first_cos, second_sin)?;
-    let rotated_second = b.add(second_cos, first_sin)?;
-    let rotated = b.concatenate(&[rotated_first, rotated_second], last)?;
+    let dims = b.ty(x)?.dims;
+    let cos = b.broadcast(tables.cos, &dims, &[0, 1, 3])?;
+    let sin = b.broadcast(tables.sin, &dims, &[0, 1, 3])?;
+    let (straight, crossed) = (b.mul(x, cos)?, b.mul(swapped, sin)?);
+    let rotated = b.add(straight, crossed)?;
     b.convert(rotated, ty.dtype)
 }

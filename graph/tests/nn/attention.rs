@@ -44,7 +44,13 @@ impl Inputs {
 
     fn attend(&self, layer: &Attention) -> Tensor {
         run_one(self.arguments(), |b, [query, positions, keys, values, key_positions]| {
-            nn::attention(b, layer, query, positions, KeyValues { keys, values, positions: key_positions })
+            nn::attention(
+                b,
+                layer,
+                query,
+                positions,
+                KeyValues { keys, values, positions: key_positions, ordered: false },
+            )
         })
     }
 
@@ -230,12 +236,61 @@ fn large_scores_stay_finite_without_a_cap() {
     assert!(inputs.attend(&CAUSAL).to_floats().iter().all(|x| x.is_finite()));
 }
 
+/// More queries than a block, the last block not whole; keys in any order, and in order with the queries' own last.
+#[test]
+fn blocks_of_queries_give_what_all_at_once_would() {
+    let queries = nn::QUERY_BLOCK + 3;
+    let window = 40;
+    let near = Attention { mask: AttentionMask::Window { window }, ..CAUSAL };
+    let disordered = Inputs::noise(DType::F32, [1, queries, 2, 1, 50, 2]);
+    for layer in [CAUSAL, near] {
+        assert_close(&disordered.attend(&layer), &disordered.expected(&layer), 2e-6);
+    }
+
+    // Before the first row's own keys there are two positions and 38 empty slots, before the second's a full ring.
+    let keys = window + queries;
+    let starts = [2, 1000];
+    let own = |row: usize, i: usize| if row == 1 && i >= 500 { -1 } else { starts[row] + i as i32 };
+    let before = |row: usize, i: usize| starts[row] - window as i32 + i as i32;
+    let key = |row: usize, i: usize| if i < window { before(row, i) } else { own(row, i - window) };
+    let positions = |count: usize, of: &dyn Fn(usize, usize) -> i32| {
+        ints(&[2, count], &(0..2 * count).map(|i| of(i / count, i % count)).collect::<Vec<_>>())
+    };
+    let ordered = Inputs {
+        positions: positions(queries, &|row, i| starts[row] + i as i32),
+        key_positions: positions(keys, &key),
+        ..Inputs::noise(DType::F32, [2, queries, 2, 1, keys, 2])
+    };
+    let mixed = run_one(ordered.arguments(), |b, [query, positions, keys, values, key_positions]| {
+        let kv = KeyValues { keys, values, positions: key_positions, ordered: true };
+        nn::attention(b, &near, query, positions, kv)
+    });
+    // Of the padding after the second row's 500 tokens, some see nothing.
+    let real = (queries + 500) * 2 * 2;
+    let expected = ordered.expected(&near);
+    assert_eq!(mixed.ty(), ordered.query.ty());
+    let mixed = mixed.to_floats();
+    assert!(mixed.iter().all(|x| x.is_finite()));
+    let worst = mixed.iter().zip(&expected).take(real).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst <= 2e-6, "{worst}");
+}
+
+#[test]
+fn a_block_is_multiplied_by_what_its_window_can_reach() {
+    let (near, block) = (AttentionMask::Window { window: 40 }, nn::QUERY_BLOCK);
+    assert_eq!(nn::keys_attended(near, block, 900, true), 900);
+    assert_eq!(nn::keys_attended(near, block + 1, 900, false), 900);
+    assert_eq!(nn::keys_attended(near, block + 1, 900, true), 40 + block);
+    assert_eq!(nn::keys_attended(near, block + 1, 45, true), 45);
+    assert_eq!(nn::keys_attended(AttentionMask::Causal, block + 1, 900, true), 900);
+}
+
 #[test]
 fn attention_is_a_composite_that_says_what_it_does() {
     let inputs = Inputs::noise(DType::F32, [1, 1, 2, 1, 3, 4]);
     let layer = Attention { scale: 0.25, softcap: Some(50.0), mask: AttentionMask::Window { window: 4096 } };
     let module = built(inputs.arguments(), |b, [query, positions, keys, values, key_positions]| {
-        let kv = KeyValues { keys, values, positions: key_positions };
+        let kv = KeyValues { keys, values, positions: key_positions, ordered: false };
         Ok(vec![nn::attention(b, &layer, query, positions, kv)?])
     })
     .unwrap();
@@ -253,7 +308,13 @@ fn shapes_that_do_not_fit_are_refused() {
     let good = || Inputs::noise(DType::F32, [2, 3, 4, 2, 5, 6]);
     let refused = |op: &str, inputs: Inputs| {
         assert_refused(op, inputs.arguments(), |b, [query, positions, keys, values, key_positions]| {
-            nn::attention(b, &CAUSAL, query, positions, KeyValues { keys, values, positions: key_positions })
+            nn::attention(
+                b,
+                &CAUSAL,
+                query,
+                positions,
+                KeyValues { keys, values, positions: key_positions, ordered: false },
+            )
         });
     };
     // Query heads that do not divide among key heads; other head sizes, rows, numbers of keys.

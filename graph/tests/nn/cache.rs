@@ -107,6 +107,32 @@ fn check_steps(len: usize, seq: usize, rows: &[(usize, usize)]) {
 }
 
 #[test]
+fn a_ring_in_order_ends_with_the_last_position() {
+    for len in 1..=5 {
+        let ends: Vec<usize> = (0..=3 * len + 1).collect();
+        let rings: Vec<_> = ends.iter().map(|&end| naive_ring(len, end)).collect();
+        let (cache, end) =
+            (cache_of(&rings, len), ints(&[ends.len()], &ends.iter().map(|&e| e as i32).collect::<Vec<_>>()));
+        let results = run([&cache, &end], |b, [cache, end]| {
+            let (ordered, positions) = nn::cache_in_order(b, cache, end)?;
+            Ok(vec![ordered, positions])
+        });
+        let position = |row: usize, slot: usize| (ends[row] + slot).checked_sub(len);
+        let in_order: Vec<Vec<Option<usize>>> =
+            (0..ends.len()).map(|row| (0..len).map(|slot| position(row, slot)).collect()).collect();
+        assert_eq!(results[0], cache_of(&in_order, len), "len {len}");
+        for (positions, row) in results[1].to_ints().chunks(len).zip(&in_order) {
+            for (&got, slot) in positions.iter().zip(row) {
+                assert!(
+                    slot.map_or(got < 0, |position| got == position as i128),
+                    "len {len}: {got}, {slot:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn positions_reach_the_end_of_the_context() {
     let end = ints(&[3], &[8191, 8192, 4096]);
     let positions = run([&end], |b, [end]| Ok(vec![nn::cache_positions(b, end, 4096)?])).remove(0);

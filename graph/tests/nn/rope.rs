@@ -97,16 +97,18 @@ fn scores_depend_on_distance_alone() {
 }
 
 #[test]
-fn tables_are_cosines_and_sines_of_half_a_head() {
+fn tables_are_cosines_and_sines_of_half_a_head_for_each_half() {
     let positions = ints(&[2, 3], &[0, 1, 2, 3, 4, 5]);
     let tables = run([&positions], |b, [positions]| {
         let tables = nn::rope_tables(b, positions, 10, 10_000.0)?;
         Ok(vec![tables.cos, tables.sin])
     });
-    let angle = |i: usize| (i / 5) as f64 / 10_000f64.powf((2 * (i % 5)) as f64 / 10.0);
-    for (table, function) in tables.iter().zip([f64::cos, f64::sin]) {
-        assert_eq!((table.dtype(), table.dims()), (DType::F32, &[2, 3, 5][..]));
-        assert_close(table, &(0..30).map(|i| function(angle(i))).collect::<Vec<_>>(), 1e-6);
+    let angle = |i: usize| (i / 10) as f64 / 10_000f64.powf((2 * (i % 5)) as f64 / 10.0);
+    let sin = |i: usize| if i % 10 < 5 { -angle(i).sin() } else { angle(i).sin() };
+    let expected: [Vec<f64>; 2] = [(0..60).map(|i| angle(i).cos()).collect(), (0..60).map(sin).collect()];
+    for (table, expected) in tables.iter().zip(expected) {
+        assert_eq!((table.dtype(), table.dims()), (DType::F32, &[2, 3, 10][..]));
+        assert_close(table, &expected, 1e-6);
     }
 }
 
@@ -117,7 +119,7 @@ fn heads_that_cannot_be_halved_are_refused() {
         let tables = nn::rope_tables(b, positions, 8, 10_000.0)?;
         nn::rope(b, x, tables)
     });
-    assert_refused("multiply", [&x, &positions], |b, [x, positions]| {
+    assert_refused("broadcast_in_dim", [&x, &positions], |b, [x, positions]| {
         let tables = nn::rope_tables(b, positions, 5, 10_000.0)?;
         nn::rope(b, x, tables)
     });

@@ -3,6 +3,7 @@
 mod call;
 mod control;
 mod dot;
+mod extremum;
 mod indexing;
 mod ops;
 mod padding;

@@ -23,6 +23,7 @@ impl Emitter<'_> {
                 self.statement(site, "stablehlo.iota", format_args!(" dim = {dim}"), Signature::Results)
             }
             Op::Unary { kind } => self.unary(site, *kind),
+            Op::Binary { kind } if self.selects(site, *kind) => self.selected_extremum(site, *kind),
             Op::Binary { kind } => self.binary(site, *kind),
             Op::Compare { direction, total_order } => self.compare(site, *direction, *total_order),
             Op::Select => self.statement(site, "stablehlo.select", "", Signature::Select),
@@ -133,11 +134,11 @@ impl Emitter<'_> {
         }
     }
 
-    fn binary(&mut self, site: &Site<'_>, kind: BinaryKind) -> Result<Vec<Value>, LowerError> {
+    pub(super) fn binary(&mut self, site: &Site<'_>, kind: BinaryKind) -> Result<Vec<Value>, LowerError> {
         self.statement(site, format_args!("stablehlo.{}", kind.name()), "", Signature::Results)
     }
 
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         site: &Site<'_>,
         direction: Comparison,

@@ -10,6 +10,7 @@ pub const CUDA: Target = Target {
     // GEMMs accumulate in f32 whatever the result; f32 operands may be rounded to TF32 below the highest
     // precision.
     dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
+    scalar_extrema_by_selection: false,
     kernels: Cow::Borrowed(&[]),
     compiler_flags: &[],
 };

@@ -10,6 +10,7 @@ pub const TPU: Target = Target {
     // The matrix unit accumulates in f32 whatever the result, and takes f32 operands in 1, 3 or 6 bf16
     // passes by precision.
     dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
+    scalar_extrema_by_selection: false,
     kernels: Cow::Borrowed(&[]),
     compiler_flags: &[],
 };

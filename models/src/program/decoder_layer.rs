@@ -13,6 +13,8 @@ use crate::weights::WeightRole;
 
 /// What all layers of a step share: positions, RoPE tables, and the slots of each cache length.
 pub(super) struct StepContext {
+    /// Tokens that each row's cache holds before the step, `[batch]` s32.
+    start: ValueId,
     /// Position of each token, `[batch, tokens]` s32.
     positions: ValueId,
     /// Position of each token as a key: -1 for padding.
@@ -67,7 +69,7 @@ impl StepContext {
             by_len.insert(len, cache);
             caches.push(cache);
         }
-        Ok(Self { positions, key_positions, rope, caches })
+        Ok(Self { start, positions, key_positions, rope, caches })
     }
 }
 
@@ -142,7 +144,8 @@ impl DecoderLayer<'_> {
     /// The keys and values to attend to, and the layer's cache after the step.
     ///
     /// Where no token of this step overwrites what another of its tokens still sees, the updated cache
-    /// serves both. Otherwise (many tokens into a ring) attention sees the old ring and the new tokens.
+    /// serves both. Otherwise (many tokens into a ring) attention sees the old ring and the new tokens; if they
+    /// are more than a block of queries, in order, so that each block sees only what its window can reach.
     fn update_cache(
         &self,
         b: &mut FunctionBuilder<'_>,
@@ -155,14 +158,27 @@ impl DecoderLayer<'_> {
         let keys = nn::cache_write(b, old_keys, key, self.cache.write)?;
         let values = nn::cache_write(b, old_values, value, self.cache.write)?;
         if self.shape.tokens == 1 || len == self.shape.capacity {
-            return Ok((KeyValues { keys, values, positions: self.cache.after }, keys, values));
+            return Ok((
+                KeyValues { keys, values, positions: self.cache.after, ordered: false },
+                keys,
+                values,
+            ));
         }
         let by_head = [0, 2, 1, 3];
         let (key, value) = (b.transpose(key, &by_head)?, b.transpose(value, &by_head)?);
+        let ordered = self.shape.tokens > nn::QUERY_BLOCK;
+        let (old_keys, old_values, before) = match ordered {
+            false => (old_keys, old_values, self.cache.before),
+            true => {
+                let (keys, before) = nn::cache_in_order(b, old_keys, self.context.start)?;
+                (keys, nn::cache_in_order(b, old_values, self.context.start)?.0, before)
+            }
+        };
         let seen = KeyValues {
             keys: b.concatenate(&[old_keys, key], 2)?,
             values: b.concatenate(&[old_values, value], 2)?,
-            positions: b.concatenate(&[self.cache.before, self.context.key_positions], 1)?,
+            positions: b.concatenate(&[before, self.context.key_positions], 1)?,
+            ordered,
         };
         Ok((seen, keys, values))
     }
