@@ -49,7 +49,7 @@ pub(crate) fn kernels() -> Suite {
             let subject = format!("attention over {slots} slots of {head_dim}, {softcap:?}, {mask:?}");
             // The decomposition rounds its weights to bf16, the kernel does not.
             suite.add(subject, DType::BF16, inputs, Tolerance::OfLargest(2.0), move |b, x| {
-                let kv = KeyValues { keys: x[2], values: x[3], positions: x[4] };
+                let kv = KeyValues { keys: x[2], values: x[3], positions: x[4], ordered: false };
                 Ok(vec![nn::attention(b, &layer, x[0], x[1], kv)?])
             });
         }
