@@ -30,7 +30,7 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
     let likelihoods = |dtype, kernels| {
         let engine = engine(&client, &model, dtype, kernels);
         let mut values = Vec::new();
-        for score in engine.score(&[tokens.clone()], None).unwrap() {
+        for score in engine.score(std::slice::from_ref(&tokens), None).unwrap() {
             values.extend(score.nll);
         }
         let mut batch = engine.batch(1, tokens.len()).unwrap();
