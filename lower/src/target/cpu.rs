@@ -10,8 +10,8 @@ use super::{DotForms, Kernel, RowPadding, Target};
 pub const CPU: Target = Target {
     name: "cpu",
     dots: DotForms {
-        // bf16 -> f32 runs in YNNPACK's AMX kernel, at 500 to 900 GFLOP/s at 512 rows; bf16 -> bf16 converts whole
-        // operands to f32 first, at 10 to 70.
+        // bf16 -> f32 runs in YNNPACK's AMX kernel, at 470 to 680 GFLOP/s at 512 rows; bf16 -> bf16 converts whole
+        // operands to f32 first, at 70 to 100.
         narrow_results_through_f32: true,
         // One row becomes a matvec that recomputes its producers inside the dot's loop and converts large
         // weights to f32 first; sixteen rows decode 2.1 times as fast. Small dots stay what they are: there
