@@ -2,6 +2,7 @@
 
 use super::attributes::{self, Values};
 use super::cursor::Cursor;
+use super::elements::Instructions;
 use super::shape::shape;
 use crate::error::ReadError;
 use crate::link::{RawComputation, RawInstruction, RawModule};
@@ -57,14 +58,18 @@ fn computation(cursor: &mut Cursor<'_>) -> Result<RawComputation, ReadError> {
         shape(cursor)?;
     }
     cursor.expect("{", "of the computation's body")?;
+    let mut instructions = Instructions::default();
     while !cursor.eat("}") {
         let is_root = cursor.sees("ROOT ") || cursor.sees("ROOT%");
         if is_root {
             cursor.eat("ROOT");
-            computation.root = Some(computation.instructions.len());
         }
-        computation.instructions.push(instruction(cursor)?);
+        let number = instructions.push(instruction(cursor)?);
+        if is_root {
+            computation.root = Some(number);
+        }
     }
+    computation.instructions = instructions.into_vec();
     values(cursor)?;
     Ok(computation)
 }
@@ -119,7 +124,12 @@ fn names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, ReadError> {
         if first == '(' || after_word.adjacent() == Some('[') {
             shape(cursor)?;
         }
-        names.push(cursor.name("an operand")?.to_string());
+        let mut name = cursor.name("an operand")?.to_string();
+        if cursor.adjacent() == Some('#') {
+            cursor.eat("#");
+            name.push_str(&format!("#{}", cursor.integer::<usize>("the number of a tuple's element")?));
+        }
+        names.push(name);
     }
     Ok(names)
 }

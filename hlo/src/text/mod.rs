@@ -13,6 +13,7 @@ mod attributes;
 mod convolution;
 mod cursor;
 mod devices;
+mod elements;
 mod grammar;
 mod shape;
 #[cfg(test)]

@@ -82,6 +82,21 @@ fn what_printers_print() {
 }
 
 #[test]
+fn an_element_of_a_tuple_may_be_an_operand() {
+    let text = "HloModule m\ne { p = (f32[2]{0}, s32[]) parameter(0)\n a = f32[2]{0} add(%p#0, %p#0)\n \
+                ROOT t = (s32[], f32[2]{0}) tuple(%p#1, %a) }";
+    let module = Module::from_text(text).unwrap();
+    let names: Vec<&str> = module.entry().instructions().map(|(_, i)| i.name.as_str()).collect();
+    assert_eq!(names, ["p", "p#0", "a", "p#1", "t"]);
+    let (_, element) = module.entry().instructions().nth(3).unwrap();
+    assert_eq!((&element.opcode, element.attributes.tuple_index), (&Opcode::GetTupleElement, Some(1)));
+    assert_eq!(module.entry().root().name, "t");
+    for wrong in ["%p#2", "%q#0", "%p#x"] {
+        assert!(Module::from_text(&text.replace("%p#1", wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_result_may_stand_anywhere() {
     let text = "HloModule m\ne { x = f32[] parameter(0) ROOT y = f32[] negate(x)\n z = f32[] negate(y) }";
     assert_eq!(Module::from_text(text).unwrap().entry().root().name, "y");
