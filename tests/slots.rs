@@ -196,6 +196,7 @@ fn enough_is_enough_for_those_that_wait_too() {
     let (generations, _) = engine.generate(&prompts, None, &options, &mut until).unwrap();
     assert_eq!(generations.len(), prompts.len());
     let tokens: Vec<usize> = generations.iter().map(|generation| generation.token_ids.len()).collect();
-    assert_eq!(tokens, [3, 3, 0, 0, 0, 0, 0, 0]);
+    // As many as were told of.
+    assert_eq!(tokens, [3, 2, 0, 0, 0, 0, 0, 0]);
     assert!(generations.iter().all(|generation| generation.finish_reason == FinishReason::Cancelled));
 }
