@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use lapidary::engine::{Kernels, Sampling};
+use lapidary::engine::{Kernels, MAX_STEPS_PER_DISPATCH, Sampling};
 use lapidary::graph::DType;
 use lapidary::lower::Mesh;
 use lapidary::runtime::plugins::PluginKind;
@@ -167,8 +167,8 @@ pub struct SamplingArgs {
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>)]
     pub seed: u64,
 
-    /// Most tokens that are chosen on the device before they are shown. Default: what suits the device.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least_one)]
+    /// Most tokens that are chosen on the device before they are shown (1 to 1024). Default: what suits the device.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = steps_per_dispatch)]
     pub steps_per_dispatch: Option<NonZeroUsize>,
 }
 
@@ -182,6 +182,14 @@ pub fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
 /// Parses a whole number that must not be zero.
 pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     NonZeroUsize::new(whole(text)?).ok_or_else(|| "give at least 1".to_owned())
+}
+
+/// Parses a number of steps in one dispatch.
+fn steps_per_dispatch(text: &str) -> Result<NonZeroUsize, String> {
+    let steps = at_least_one(text)?;
+    Some(steps)
+        .filter(|&steps| steps <= MAX_STEPS_PER_DISPATCH)
+        .ok_or_else(|| format!("give at most {MAX_STEPS_PER_DISPATCH}"))
 }
 
 /// Parses bytes, with a decimal (`5GB`) or binary (`5GiB`) unit or none.

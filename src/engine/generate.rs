@@ -35,13 +35,17 @@ pub struct GenerateOptions {
     pub batch: Option<NonZeroUsize>,
     /// Report the log-probability of each token, and this many of the likeliest tokens with theirs. `None` is nothing.
     pub logprobs: Option<usize>,
-    /// Most tokens that a row goes forward before the host sees them. `None` is what suits the device.
+    /// Most tokens that a row goes forward before the host sees them, up to [`MAX_STEPS_PER_DISPATCH`]. `None` is what suits
+    /// the device.
     pub steps_per_dispatch: Option<NonZeroUsize>,
 }
 
 /// Steps of a decode program unless others are asked for, on every device. A loop of several is a program that CPU and
 /// TPU compilers make copies in (docs/sampling.md), while the host's part of a step is small.
 pub const STEPS_PER_DISPATCH: NonZeroUsize = NonZeroUsize::MIN;
+
+/// Most steps in one dispatch: what they choose has to be held, and waited for.
+pub const MAX_STEPS_PER_DISPATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 impl Default for GenerateOptions {
     fn default() -> Self {
@@ -72,7 +76,7 @@ impl GenerateOptions {
     }
 
     fn steps(&self) -> NonZeroUsize {
-        self.steps_per_dispatch.unwrap_or(STEPS_PER_DISPATCH)
+        self.steps_per_dispatch.unwrap_or(STEPS_PER_DISPATCH).min(MAX_STEPS_PER_DISPATCH)
     }
 
     fn prefill_phase(&self) -> Phase {

@@ -35,7 +35,8 @@ use lapidary_runtime::LoadedExecutable;
 pub use batch::{Batch, CacheGrowth, Choice};
 pub use error::EngineError;
 pub use generate::{
-    FinishReason, GenerateOptions, Generation, Piece, PrefixCache, STEPS_PER_DISPATCH, Timings,
+    FinishReason, GenerateOptions, Generation, MAX_STEPS_PER_DISPATCH, Piece, PrefixCache,
+    STEPS_PER_DISPATCH, Timings,
 };
 pub use kernels::{Kernels, UnknownKernel};
 pub use loading::UnloadedEngine;
