@@ -4,6 +4,7 @@
 //! ([`Features`]). All of them accumulate in f32. Work is split over the threads of a [`Pool`].
 
 mod attention;
+mod dot;
 mod features;
 mod linear;
 mod pool;

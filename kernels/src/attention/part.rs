@@ -4,6 +4,7 @@ use half::bf16;
 
 use super::AttentionNumbers;
 use super::exponential::{exp, tanh};
+use crate::dot::{dot, wide};
 use crate::{Features, Instructions};
 
 /// Slots whose scores are computed before their values are read.
@@ -142,7 +143,7 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
             let mut scores = [f32::NEG_INFINITY; SLOTS_AT_A_TIME];
             for ((score, key), &position) in scores.iter_mut().zip(keys.chunks(dim)).zip(positions) {
                 if part.sees(position) {
-                    *score = dot(query, key) * part.numbers.scale;
+                    *score = dot::<LANES>(query, key) * part.numbers.scale;
                 }
             }
             if let Some(cap) = part.numbers.softcap {
@@ -169,21 +170,6 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
     }
 }
 
-/// Four sums side by side, so that additions need not wait for each other.
-#[inline(always)]
-fn dot(query: &[bf16], key: &[bf16]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    let (queries, query_rest) = query.as_chunks::<LANES>();
-    let (keys, key_rest) = key.as_chunks::<LANES>();
-    for (query, key) in queries.iter().zip(keys) {
-        for ((sum, query), key) in sums.iter_mut().zip(query).zip(key) {
-            *sum += wide(*query) * wide(*key);
-        }
-    }
-    let rest: f32 = query_rest.iter().zip(key_rest).map(|(query, key)| wide(*query) * wide(*key)).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
 /// `sums += weights · values`, a few elements of a head at a time, which stay in registers.
 #[inline(always)]
 fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16], dim: usize) {
@@ -205,10 +191,4 @@ fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16
             *sum += weight * wide(*value);
         }
     }
-}
-
-/// A bf16 is the upper half of an f32.
-#[inline(always)]
-fn wide(value: bf16) -> f32 {
-    f32::from_bits(u32::from(value.to_bits()) << 16)
 }
