@@ -25,11 +25,20 @@ class Peer:
     """Element type that the candle client is to run in."""
     memory: float = 1.0
     """Memory that it takes at most, as a multiple of the checkpoint's bytes: what must be free before it starts."""
+    own: bool = False
+    """Whether it is Lapidary, in one of its forms."""
+    options: tuple = ()
+    """What its commands are given beside the model."""
+    quantized: str = ""
+    """What `lapidary quantize` makes of the checkpoint for it."""
 
 
-LAPIDARY = Peer("lapidary", "Lapidary", "bf16", memory=1.5)
+LAPIDARY = Peer("lapidary", "Lapidary", "bf16", own=True, memory=1.5)
 
 PEERS = (
+    Peer("lapidary-plugin", "Lapidary, `--kernels off`", "bf16", own=True, options=("--kernels", "off"), memory=1.5),
+    Peer("lapidary-int8", "Lapidary", "int8", own=True, quantized="int8", memory=1.0),
+    Peer("lapidary-int4", "Lapidary", "int4", own=True, quantized="int4", memory=0.8),
     Peer("torch", "transformers + torch", "bf16", ("torch", "transformers", "safetensors"), ("torch_client.py",), memory=1.4),
     Peer("llama-bf16", "llama.cpp", "bf16", ("llama-cpp-python", "numpy", "gguf"), ("llama_client.py",), gguf="bf16", memory=1.3),
     Peer("llama-q8_0", "llama.cpp", "Q8_0", ("llama-cpp-python", "numpy", "gguf"), ("llama_client.py",), gguf="q8_0", memory=1.3),

@@ -7,29 +7,29 @@ import process
 BENCH_WARMUP = 1
 
 
-def logits(workshop, short, checkpoint, directory, dtype):
+def logits(workshop, peer, short, checkpoint, directory, dtype):
     """The file of the logits of the prompt in the file `short`, computed in `dtype`."""
-    path = directory / f"lapidary-{dtype}.safetensors"
+    path = directory / f"{peer.name}-{dtype}.safetensors"
     path.unlink(missing_ok=True)
-    score = ["score", *_common(checkpoint), "--dtype", dtype, "--token-ids", short, "--json", "--logits", path]
-    workshop.run([workshop.lapidary, *score], f"lapidary-score-{dtype}")
+    score = ["score", *_common(peer, checkpoint), "--dtype", dtype, "--token-ids", short, "--json", "--logits", path]
+    workshop.run([workshop.lapidary, *score], f"{peer.name}-score-{dtype}")
     return path
 
 
-def first_token(workshop, short, checkpoint):
+def first_token(workshop, peer, short, checkpoint):
     """A start of the command: the process, and what it answered. The first one ever fills the cache of executables."""
-    generate = ["generate", *_common(checkpoint), "--token-ids", short, "--max-new-tokens", 1, "--ignore-eos", "--json"]
-    done = workshop.run([workshop.lapidary, *generate], "lapidary-first")
+    generate = ["generate", *_common(peer, checkpoint), "--token-ids", short, "--max-new-tokens", 1, "--ignore-eos", "--json"]
+    done = workshop.run([workshop.lapidary, *generate], f"{peer.name}-first")
     return done, json.loads(done.stdout)
 
 
-def measure(workshop, request, short, checkpoint):
+def measure(workshop, peer, request, short, checkpoint):
     """One round: the first token of the short prompt, then prefill and decode beside the limits of the machine."""
-    first, answer = first_token(workshop, short, checkpoint)
+    first, answer = first_token(workshop, peer, short, checkpoint)
     prompt, tokens = len(request["prompt"]), request["decode_tokens"]
-    bench = [workshop.lapidary, "bench", *_common(checkpoint), "--repetitions", request["repetitions"], "--warmup", BENCH_WARMUP, "--output", "json"]
-    prefill = _report(workshop.run([*bench, "--pp", prompt, "--tg", 0], "lapidary-prefill"))
-    decode = _report(workshop.run([*bench, "--pp", 0, "--tg", tokens, "--depth", prompt], "lapidary-decode"))
+    bench = [workshop.lapidary, "bench", *_common(peer, checkpoint), "--repetitions", request["repetitions"], "--warmup", BENCH_WARMUP, "--output", "json"]
+    prefill = _report(workshop.run([*bench, "--pp", prompt, "--tg", 0], f"{peer.name}-prefill"))
+    decode = _report(workshop.run([*bench, "--pp", 0, "--tg", tokens, "--depth", prompt], f"{peer.name}-decode"))
     reports = (prefill, decode)
     return {
         "prefill_tokens_per_s": prefill["tests"][0]["tokens_per_s"]["mean"],
@@ -49,8 +49,8 @@ def measure(workshop, request, short, checkpoint):
     }
 
 
-def _common(checkpoint):
-    return ["--model", checkpoint, "--quiet", "--device", "cpu"]
+def _common(peer, checkpoint):
+    return ["--model", checkpoint, "--quiet", "--device", "cpu", *peer.options]
 
 
 def _report(done):

@@ -80,6 +80,14 @@ class Workshop:
             self.run([self.python, CLIENTS / "gguf_files.py", *source, path, *types], f"gguf-{kind}")
         return path
 
+    def quantized(self, checkpoint, kind):
+        """The checkpoint in fewer bits by `lapidary quantize`; made once. Raises `process.Failed`."""
+        directory = checkpoint.with_name(f"{checkpoint.name}-{kind}")
+        if not directory.exists():
+            self.tell(f"making {directory.name}")
+            self.run([self.lapidary, "quantize", "--model", checkpoint, "--to", kind, "--out", directory], f"quantize-{kind}")
+        return directory
+
     def candle(self):
         """The candle client, built for this processor. Raises `process.Failed`."""
         target = self.work / "candle-target"

@@ -69,6 +69,8 @@ class Run:
         self.peers = catalogue.named(options.peers.split(",") if options.peers else [])
         self.out = options.out.resolve()
         self.commands = {}
+        # Directories of Lapidary's forms.
+        self.models = {}
 
     def main(self):
         self.workshop.build_lapidary()
@@ -89,7 +91,7 @@ class Run:
                 for peer in (catalogue.LAPIDARY, *self.peers)
             },
         }
-        for peer in self.peers:
+        for peer in (catalogue.LAPIDARY, *self.peers):
             self.attempt(peer, self.prepare)
         reference = self.check_lapidary()
         for peer in self.peers:
@@ -131,6 +133,10 @@ class Run:
         store.write_json(self.short, self.request["short"])
 
     def prepare(self, peer):
+        if peer.own:
+            quantized = peer.quantized and self.workshop.quantized(self.checkpoint, peer.quantized)
+            self.models[peer.name] = quantized or self.checkpoint
+            return
         extra = {}
         if peer.packages:
             self.workshop.install(peer.packages)
@@ -150,9 +156,9 @@ class Run:
         self.workshop.tell("checking Lapidary")
         reference = None
         try:
-            lapidary.first_token(self.workshop, self.short, self.checkpoint)
-            own = reference = self.logits("bf16")
-            reference = self.logits("f32")
+            lapidary.first_token(self.workshop, catalogue.LAPIDARY, self.short, self.checkpoint)
+            own = reference = self.logits(catalogue.LAPIDARY, "bf16")
+            reference = self.logits(catalogue.LAPIDARY, "f32")
             state["agreement"] = agreement.compare(own, reference)
         except process.Failed as error:
             if reference is None:
@@ -161,30 +167,35 @@ class Run:
         self.save()
         return reference
 
-    def logits(self, dtype):
-        path = lapidary.logits(self.workshop, self.short, self.checkpoint, self.requests, dtype)
-        return agreement.read_last_logits(path)
+    def logits(self, peer, dtype):
+        model = self.models[peer.name]
+        return agreement.read_last_logits(lapidary.logits(self.workshop, peer, self.short, model, self.requests, dtype))
 
     def check(self, peer, reference):
         """A start without measuring: whether the logits agree."""
-        logits = self.requests / f"{peer.name}.f32"
-        logits.unlink(missing_ok=True)
         self.workshop.tell(f"checking {peer.name}")
-        done = self.start(peer, {"warmup": 0, "repetitions": 0, "logits": str(logits)})
-        self.about(peer, done.events)
+        if peer.own:
+            lapidary.first_token(self.workshop, peer, self.short, self.models[peer.name])
+            answer = self.logits(peer, "bf16")
+        else:
+            logits = self.requests / f"{peer.name}.f32"
+            logits.unlink(missing_ok=True)
+            done = self.start(peer, {"warmup": 0, "repetitions": 0, "logits": str(logits)})
+            self.about(peer, done.events)
+            answer = agreement.read_logits(logits)
         if reference is not None:
             state = self.results["peers"][peer.name]
-            state["agreement"] = agreement.compare(agreement.read_logits(logits), reference)
+            state["agreement"] = agreement.compare(answer, reference)
             self.workshop.tell(f"{peer.name}: {state['agreement']}")
 
     def measure(self, peer, number):
         state = self.results["peers"][peer.name]
         self.workshop.tell(f"round {number} of {self.options.rounds}: {peer.name}")
         load_average = machine.load_average()
-        if peer is catalogue.LAPIDARY:
+        if peer.own:
             self.room_for(peer)
             self.read_files(peer)
-            figures = lapidary.measure(self.workshop, self.request, self.short, self.checkpoint)
+            figures = lapidary.measure(self.workshop, peer, self.request, self.short, self.models[peer.name])
             state["versions"] = figures.pop("versions")
         else:
             figures = self.figures(self.start(peer, {}), state)
@@ -209,7 +220,8 @@ class Run:
     def read_files(self, peer):
         """Reads a peer's weights once, so that every one finds its files in memory, whoever ran before."""
         gguf = self.commands[peer.name][1].get("gguf") if peer.name in self.commands else None
-        for path in [pathlib.Path(gguf)] if gguf else sorted(self.checkpoint.glob("*.safetensors")):
+        directory = self.models.get(peer.name, self.checkpoint)
+        for path in [pathlib.Path(gguf)] if gguf else sorted(directory.glob("*.safetensors")):
             with path.open("rb", buffering=0) as file:
                 buffer = bytearray(1 << 24)
                 while file.readinto(buffer):
