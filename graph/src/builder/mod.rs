@@ -191,7 +191,12 @@ impl<'m> FunctionBuilder<'m> {
     }
 
     /// An error at the current model path.
-    fn error(&self, op: &'static str, operands: Vec<TensorType>, source: InferError) -> BuildError {
+    pub(crate) fn error(
+        &self,
+        op: &'static str,
+        operands: Vec<TensorType>,
+        source: InferError,
+    ) -> BuildError {
         let location = location(&self.function.name, self.module.scopes.path(self.scope));
         BuildError { op, location, operands, source }
     }

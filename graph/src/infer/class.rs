@@ -14,6 +14,8 @@ pub enum DTypeClass {
     S32,
     /// `u64` only.
     U64,
+    /// `s8` and `u8`, which hold codes of 8 and of 4 bits.
+    S8OrU8,
     /// Floats.
     Float,
     /// Signed and unsigned integers.
@@ -38,6 +40,7 @@ impl DTypeClass {
             DTypeClass::Pred => dtype == DType::Pred,
             DTypeClass::S32 => dtype == DType::S32,
             DTypeClass::U64 => dtype == DType::U64,
+            DTypeClass::S8OrU8 => matches!(dtype, DType::S8 | DType::U8),
             DTypeClass::Float => dtype.is_float(),
             DTypeClass::Integer => dtype.is_integer(),
             DTypeClass::IntegerAtLeast(least) => dtype.is_integer() && dtype.bits() >= least.bits(),
@@ -55,6 +58,7 @@ impl fmt::Display for DTypeClass {
             DTypeClass::Pred => f.write_str("pred"),
             DTypeClass::S32 => f.write_str("s32"),
             DTypeClass::U64 => f.write_str("u64"),
+            DTypeClass::S8OrU8 => f.write_str("s8 or u8"),
             DTypeClass::Float => f.write_str("a float type"),
             DTypeClass::Integer => f.write_str("an integer type"),
             DTypeClass::IntegerAtLeast(least) => {

@@ -1,14 +1,35 @@
 //! Token embedding.
 
+use super::Weight;
 use crate::op::GatherDims;
-use crate::{BuildError, FunctionBuilder, ValueId};
+use crate::{BuildError, DType, FunctionBuilder, ValueId};
 
 /// Rows of an embedding table: `table` is `[vocab, d]`, `ids` `[batch, seq]` of integers; the result is
-/// `[batch, seq, d]`. Ids out of range are clamped, so callers check them first.
+/// `[batch, seq, d]` of element type `dtype`. Ids out of range are clamped, so callers check them first. Of an encoded
+/// table only the rows that are taken are decoded.
 ///
 /// # Errors
-/// If `table` is not a matrix.
-pub fn embed(b: &mut FunctionBuilder<'_>, table: ValueId, ids: ValueId) -> Result<ValueId, BuildError> {
+/// If `table` is not a matrix, or the parts of an encoded one do not go together.
+pub fn embed(
+    b: &mut FunctionBuilder<'_>,
+    table: impl Into<Weight>,
+    ids: ValueId,
+    dtype: DType,
+) -> Result<ValueId, BuildError> {
+    match table.into() {
+        Weight::Dense(table) => {
+            let rows = rows(b, table, ids)?;
+            b.convert(rows, dtype)
+        }
+        Weight::Encoded(table) => {
+            table.check(b)?;
+            table.try_map(|part| rows(b, part, ids))?.decode(b, dtype)
+        }
+    }
+}
+
+/// Rows of a matrix `[vocab, d]`: `[batch, seq, d]`.
+fn rows(b: &mut FunctionBuilder<'_>, table: ValueId, ids: ValueId) -> Result<ValueId, BuildError> {
     let width = b.ty(table)?.dims.get(1).copied().unwrap_or(0);
     let rank = b.ty(ids)?.rank();
     let dims = GatherDims {

@@ -67,7 +67,8 @@ fn linear_refuses_widths_and_types_that_differ() {
 fn embed_takes_rows_and_clamps_ids() {
     let table = noise(DType::BF16, &[7, 3], 1.0, 10);
     let ids = [0, 6, 3, 3, -1, 7, i32::MAX, i32::MIN];
-    let rows = run_one([&table, &ints(&[2, 4], &ids)], |b, [table, ids]| nn::embed(b, table, ids));
+    let rows =
+        run_one([&table, &ints(&[2, 4], &ids)], |b, [table, ids]| nn::embed(b, table, ids, DType::BF16));
     assert_eq!(rows.dims(), [2, 4, 3]);
     let table = table.to_floats();
     let expected: Vec<f64> =
@@ -78,7 +79,7 @@ fn embed_takes_rows_and_clamps_ids() {
 #[test]
 fn embed_takes_a_table_of_two_dimensions() {
     let (vector, ids) = (noise(DType::F32, &[7], 1.0, 11), ints(&[2, 4], &[0; 8]));
-    assert_refused("gather", [&vector, &ids], |b, [table, ids]| nn::embed(b, table, ids));
+    assert_refused("gather", [&vector, &ids], |b, [table, ids]| nn::embed(b, table, ids, DType::F32));
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl Model<'_> {
         let Self { config, shape, params } = *self;
         let embedding = params.weight(WeightRole::Embedding, None);
         let mut hidden = b.scoped("embed_tokens", |b| {
-            let rows = nn::embed(b, embedding, params.input(Input::Tokens))?;
+            let rows = nn::embed(b, embedding, params.input(Input::Tokens), shape.dtype)?;
             let scaled = nn::scale(b, rows, (config.hidden_size as f64).sqrt())?;
             b.sharding_constraint(scaled, LogicalAxes::of(&["batch", "seq", "embed"]))
         })?;
