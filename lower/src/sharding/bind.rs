@@ -12,7 +12,8 @@ impl ShardingRules {
     /// does not divide a dimension evenly, the dimension is padded if that leaves each device less of it, and
     /// otherwise split over as many devices as divide it, in groups. Axes whose units stay whole, such as
     /// heads, are never padded: the operations that take heads apart would have to move them between devices.
-    /// [`Sharding::deviations`] tells what was done.
+    /// A dimension of blocks of an axis (`ffn/128`) is cut where the axis itself is, or not at all if that would cut
+    /// a block apart. [`Sharding::deviations`] tells what was done.
     pub fn bind(
         &self,
         axes: Option<&LogicalAxes>,
@@ -22,20 +23,48 @@ impl ShardingRules {
     ) -> Sharding {
         let mut sharding = Sharding { mesh: mesh.clone(), dims: Vec::new(), deviations: Vec::new() };
         for (dim, &size) in ty.dims.iter().enumerate() {
-            let mut split = DimSharding { size, splits: Vec::new() };
-            if let Some(logical) = axes.and_then(|axes| axes.0.get(dim)?.as_deref()) {
-                let units = units.in_dimension(logical, size);
-                let can_pad = !self.keeps_units_whole(logical);
-                for mesh_axis in self.mesh_axes(logical) {
-                    if let Some(reason) = sharding.split(&mut split, mesh_axis, units, can_pad) {
-                        let (logical, mesh_axis) = (logical.to_string(), mesh_axis.clone());
-                        sharding.deviations.push(Deviation { dim, logical, mesh_axis, reason });
-                    }
-                }
-            }
-            sharding.dims.push(split);
+            let whole = DimSharding { size, splits: Vec::new() };
+            let name = axes.and_then(|axes| axes.0.get(dim)?.as_deref());
+            let split = name.map(|name| self.bind_dim(&mut sharding, dim, (name, size), units));
+            sharding.dims.push(split.unwrap_or(whole));
         }
         sharding
+    }
+
+    /// The split of dimension `dim` of a value, given its name and size, after the dimensions before it.
+    fn bind_dim(
+        &self,
+        sharding: &mut Sharding,
+        dim: usize,
+        (name, size): (&str, usize),
+        units: &AxisUnits,
+    ) -> DimSharding {
+        let (logical, block) = LogicalAxes::axis_and_block(name);
+        if size == 1 && block > 1 {
+            // It stands for the whole axis.
+            return DimSharding { size, splits: Vec::new() };
+        }
+        let elements = size.saturating_mul(block);
+        let units = units.in_dimension(logical, elements);
+        let can_pad = !self.keeps_units_whole(logical);
+        let mut split = DimSharding { size: elements, splits: Vec::new() };
+        let mut deviations = Vec::new();
+        let deviation = |mesh_axis: &String, reason| {
+            let (logical, mesh_axis) = (logical.to_string(), mesh_axis.clone());
+            Deviation { dim, logical, mesh_axis, reason }
+        };
+        for mesh_axis in self.mesh_axes(logical) {
+            let reason = sharding.split(&mut split, mesh_axis, units, can_pad);
+            deviations.extend(reason.map(|reason| deviation(mesh_axis, reason)));
+        }
+        let shard = split.shard_size();
+        if split.shards() > 1 && !shard.is_multiple_of(block) {
+            let cut = split.splits.drain(..).map(|split| split.axis);
+            let reason = DeviationReason::CutsBlocks { block, shard };
+            deviations = cut.map(|mesh_axis| deviation(&mesh_axis, reason)).collect();
+        }
+        sharding.deviations.extend(deviations);
+        DimSharding { size, ..split }
     }
 }
 
@@ -174,6 +203,48 @@ mod tests {
         let weight = rules.bind(Some(&LogicalAxes::of(&["kv_heads", "embed"])), &ty, &mesh, &units);
         assert_eq!(weight.shard_shape(), [64, 5]);
         assert_eq!(reasons(&weight), [(0, DeviationReason::InGroups { units: 2, shards: 2, copies: 4 })]);
+    }
+
+    #[test]
+    fn blocks_of_an_axis_are_cut_where_the_axis_is() {
+        let rules = ShardingRules::transformer();
+        let shard = |name: &str, size, devices: usize| {
+            let sharding = bind(&rules, &[name], &[size], &format!("model={devices}"));
+            (
+                sharding.shard_shape()[0],
+                sharding.deviations().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            )
+        };
+        // 9216 elements, pairs of them, and groups of 128.
+        for (devices, [elements, pairs, groups]) in [(2, [4608, 2304, 36]), (8, [1152, 576, 9])] {
+            assert_eq!(shard("ffn", 9216, devices), (elements, vec![]));
+            assert_eq!(shard("ffn/2", 4608, devices), (pairs, vec![]));
+            assert_eq!(shard("ffn/128", 72, devices), (groups, vec![]));
+        }
+        let whole = "`ffn` is whole over `model`: shards of 576 cut groups of 128 apart";
+        assert_eq!(shard("ffn/128", 72, 16), (72, vec![whole.to_string()]));
+        let padded = "`ffn` is padded from 9216 to 9220 for `model`";
+        assert_eq!(shard("ffn/2", 4608, 5), (922, vec![padded.to_string()]));
+        let whole = "`ffn` is whole over `model`: shards of 1317 cut groups of 2 apart";
+        assert_eq!(shard("ffn/2", 4608, 7), (4608, vec![whole.to_string()]));
+        // One scale for each output stands for all inputs: there is nothing to split.
+        assert_eq!(shard("ffn/9216", 1, 4), (1, vec![]));
+    }
+
+    #[test]
+    fn blocks_of_heads_leave_the_heads_whole() {
+        let rules = ShardingRules::transformer();
+        let mut units = AxisUnits::default();
+        units.count(&LogicalAxes::of(&["batch", "heads"]), &[3, 8], &rules);
+        // Groups of 1024 of eight heads' 2048 elements: they do not count as units.
+        units.count(&LogicalAxes::of(&["embed", "heads/1024"]), &[16, 2], &rules);
+        for (name, size, shard) in
+            [("heads", 2048, 512), ("heads/2", 1024, 256), ("heads/128", 16, 4), ("heads/1024", 2, 2)]
+        {
+            let (ty, mesh) = (TensorType::new(DType::F32, [size]), "model=4".parse().unwrap());
+            let weight = rules.bind(Some(&LogicalAxes::of(&[name])), &ty, &mesh, &units);
+            assert_eq!(weight.shard_shape(), [shard], "{name}");
+        }
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub enum DeviationReason {
         /// The number of shards it would be cut into.
         shards: usize,
     },
+    /// Whole: each index stands for several neighbours along the axis, and shards of the axis would cut them apart.
+    CutsBlocks {
+        /// How many neighbours an index stands for.
+        block: usize,
+        /// How many a shard has.
+        shard: usize,
+    },
     /// Split over the major part of the axis, each shard being on several neighbouring devices.
     InGroups {
         /// Units of the dimension: its size, or the number of heads in it.
@@ -62,6 +69,12 @@ impl fmt::Display for Deviation {
             }
             DeviationReason::NotDivisible { units, shards } => {
                 write!(f, "`{logical}` is whole over `{mesh_axis}`: {units} is not divisible by {shards}")
+            }
+            DeviationReason::CutsBlocks { block, shard } => {
+                write!(
+                    f,
+                    "`{logical}` is whole over `{mesh_axis}`: shards of {shard} cut groups of {block} apart"
+                )
             }
             DeviationReason::InGroups { units, shards, copies } => write!(
                 f,

@@ -86,7 +86,11 @@ impl ShardingReport {
         let mut undivided: Vec<&Deviation> = Vec::new();
         for deviation in self.params.iter().flat_map(|param| param.split.deviations()) {
             let told = undivided.iter().any(|other| other.to_string() == deviation.to_string());
-            if !told && matches!(deviation.reason, DeviationReason::NotDivisible { .. }) {
+            let is_whole = matches!(
+                deviation.reason,
+                DeviationReason::NotDivisible { .. } | DeviationReason::CutsBlocks { .. }
+            );
+            if !told && is_whole {
                 undivided.push(deviation);
             }
         }
