@@ -25,6 +25,17 @@ impl ClientOptions {
         self.set("cpu_device_count", count)
     }
 
+    /// NVIDIA GPU: memory comes from a pool that takes at most `fraction` of each GPU's memory, all of it at once
+    /// if `preallocate`, and otherwise as it is needed. The plugin's defaults are 0.75, at once.
+    pub fn gpu_memory_pool(self, fraction: f32, preallocate: bool) -> Self {
+        self.set("allocator", "bfc").set("memory_fraction", fraction).set("preallocate", preallocate)
+    }
+
+    /// NVIDIA GPU: only the GPUs of these numbers, as the driver counts them, are touched and are devices.
+    pub fn visible_gpus(self, ordinals: &[i64]) -> Self {
+        self.set("visible_devices", ordinals.to_vec())
+    }
+
     /// Sets any option by name.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.values.insert(name.into(), value.into());
@@ -157,7 +168,28 @@ mod tests {
         }
         let fraction = ClientOptions::new().set("memory_fraction", f32::NAN);
         assert!(matches!(fraction.checked(), Err(Error::OptionRange { .. })));
+        let ordinals = ClientOptions::new().set("visible_devices", 1i64);
+        assert!(matches!(ordinals.checked(), Err(Error::OptionType { .. })), "a list, even of one");
         assert!(ClientOptions::new().cpu_device_count(8).checked().is_ok());
+    }
+
+    /// Names and types are those of `pjrt_c_api_gpu_internal.cc`, which refuses others.
+    #[test]
+    fn the_memory_and_the_choice_of_gpus_are_typed_options() {
+        let options = ClientOptions::new().gpu_memory_pool(0.5, false).visible_gpus(&[1, 3]);
+        let passed = options.checked().unwrap();
+        let expected = [
+            ("allocator", Value::String("bfc".to_owned())),
+            ("memory_fraction", Value::Float(0.5)),
+            ("preallocate", Value::Bool(false)),
+            ("visible_devices", Value::Ints(vec![1, 3])),
+        ];
+        assert_eq!(passed.len(), expected.len());
+        for (name, value) in expected {
+            assert_eq!(passed.get(name), Some(&value), "{name}");
+        }
+        assert!(options.check_platform("cuda").is_ok());
+        assert!(matches!(options.check_platform("cpu"), Err(Error::UnknownOption { .. })));
     }
 
     #[test]

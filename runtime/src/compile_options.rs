@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
+use serde::{Deserialize, Serialize};
 
 use crate::proto::compile_options::{
     CompileOptionsProto, ComputationDevice, DeviceAssignmentProto, ExecutableBuildOptionsProto,
@@ -23,17 +24,18 @@ pub struct CompileOptions {
     overrides: BTreeMap<String, CompilerFlag>,
 }
 
-/// Value of a compiler flag.
-#[derive(Debug, Clone, PartialEq)]
+/// Value of a compiler flag. It is serialized as the bare value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum CompilerFlag {
-    /// Text, which every flag accepts.
-    String(String),
     /// A truth value.
     Bool(bool),
     /// An integer.
     Int(i64),
     /// A float.
     Double(f64),
+    /// Text, which every flag accepts.
+    String(String),
 }
 
 impl Default for CompileOptions {

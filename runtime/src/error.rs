@@ -242,6 +242,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the plugin says that it has no more memory, or nothing more of another resource.
+    pub fn is_resource_exhausted(&self) -> bool {
+        match self {
+            Error::Call { code, .. } => *code == ErrorCode::ResourceExhausted,
+            Error::EarlierExecution { source, .. } => source.is_resource_exhausted(),
+            _ => false,
+        }
+    }
+
     /// Whether the plugin says that it does not implement what was asked.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Error::Unsupported { .. } | Error::Call { code: ErrorCode::Unimplemented, .. })

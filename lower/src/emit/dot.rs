@@ -3,11 +3,13 @@
 use std::fmt;
 
 use lapidary_graph::op::{DotDims, Precision};
-use lapidary_graph::{DType, Literal, TensorType};
+use lapidary_graph::{DType, TensorType};
 
+use super::statement::only;
+use super::zeros::resize;
 use super::{Emitter, Signature, Site};
 use crate::LowerError;
-use crate::mlir::{Dense, List, Value};
+use crate::mlir::{List, Value};
 use crate::target::RowPadding;
 
 impl Emitter<'_> {
@@ -35,12 +37,12 @@ impl Emitter<'_> {
                 self.product(&site.beside(vec![lhs.clone(), rhs.clone()], product_type), dims, precision)?
             }
             Some(padding) => {
-                let padded = self.pad_rows(site, lhs, &padding)?;
+                let padded = self.grown(site, lhs.clone(), padding.lhs_dim, padding.added)?;
                 let mut padded_type = product_type.clone();
-                padding.resize(&mut padded_type, padding.result_dim);
+                resize(&mut padded_type, padding.result_dim, padding.added);
                 let dot = site.beside(vec![padded, rhs.clone()], padded_type);
                 let padded = self.product(&dot, dims, precision)?;
-                self.unpad_rows(site, padded, product_type)?
+                self.shrunk(site, padded, product_type)?
             }
         };
         if product.ty == *result {
@@ -59,33 +61,6 @@ impl Emitter<'_> {
         let attributes = DotAttributes { dims, precision };
         let results = self.statement(site, "stablehlo.dot_general", attributes, Signature::Function)?;
         only(results)
-    }
-
-    fn pad_rows(&mut self, site: &Site<'_>, lhs: &Value, padding: &Padding) -> Result<Value, LowerError> {
-        let zero = Literal::float(lhs.ty.dtype, 0.0);
-        let scalar = site.beside(Vec::new(), zero.ty().clone());
-        let constant = format_args!(" {}", Dense(&zero));
-        let zero = only(self.statement(&scalar, "stablehlo.constant", constant, Signature::Results)?)?;
-        let mut padded = lhs.ty.clone();
-        padding.resize(&mut padded, padding.lhs_dim);
-        let rank = padded.rank();
-        let mut high = vec![0; rank];
-        if let Some(high) = high.get_mut(padding.lhs_dim) {
-            *high = padding.added;
-        }
-        let pad = site.beside(vec![lhs.clone(), zero], padded);
-        only(self.pad(&pad, &vec![0; rank], &high, &vec![0; rank])?)
-    }
-
-    fn unpad_rows(
-        &mut self,
-        site: &Site<'_>,
-        padded: Value,
-        result: TensorType,
-    ) -> Result<Value, LowerError> {
-        let limit = result.dims.clone();
-        let (start, stride) = (vec![0; limit.len()], vec![1; limit.len()]);
-        only(self.slice(&site.beside(vec![padded], result), &start, &limit, &stride)?)
     }
 }
 
@@ -119,26 +94,10 @@ impl Padding {
         let padded_size = rule.rows.div_ceil(rows / size);
         Some(Self { lhs_dim, result_dim, added: i64::try_from(padded_size - size).ok()? })
     }
-
-    /// Grows dimension `dim` of a type.
-    fn resize(&self, ty: &mut TensorType, dim: usize) {
-        if let Some(size) = ty.dims.get_mut(dim) {
-            *size = size.saturating_add_signed(self.added as isize);
-        }
-    }
 }
 
 fn is_narrow_float(dtype: DType) -> bool {
     dtype.is_float() && dtype.bits() < DType::F32.bits()
-}
-
-/// The only result of a helper operation.
-fn only(results: Vec<Value>) -> Result<Value, LowerError> {
-    let count = results.len();
-    results
-        .into_iter()
-        .next()
-        .ok_or_else(|| LowerError::Unverified(format!("an operation of one result has {count}")))
 }
 
 /// What follows the operands of a `dot_general`.

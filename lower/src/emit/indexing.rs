@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use lapidary_graph::FuncId;
 use lapidary_graph::op::{GatherDims, ScatterDims};
+use lapidary_graph::{FuncId, TensorType};
 
-use super::statement::Region;
+use super::statement::{Region, only};
+use super::zeros::resize;
 use super::{Emitter, Signature, Site};
 use crate::LowerError;
 use crate::mlir::{I64Array, List, Value};
@@ -40,6 +41,29 @@ impl Emitter<'_> {
     }
 
     pub(super) fn gather(
+        &mut self,
+        site: &Site<'_>,
+        dims: &GatherDims,
+        slice_sizes: &[usize],
+        indices_are_sorted: bool,
+    ) -> Result<Vec<Value>, LowerError> {
+        let (indices, result) = (site.operand(1)?, site.result()?);
+        let pairs = self.target.pairs_single_gathers && self.placement.is_some();
+        let Some((index_dim, result_dim)) =
+            pairs.then(|| dims_of_single_index(dims, &indices.ty, result)).flatten()
+        else {
+            return self.gather_as_it_is(site, dims, slice_sizes, indices_are_sorted);
+        };
+        // The index beside it is zero, which need not come after it.
+        let pair = self.grown(site, indices.clone(), index_dim, 1)?;
+        let mut pair_type = result.clone();
+        resize(&mut pair_type, result_dim, 1);
+        let of_pair = site.beside(vec![site.operand(0)?.clone(), pair], pair_type);
+        let slices = only(self.gather_as_it_is(&of_pair, dims, slice_sizes, false)?)?;
+        Ok(vec![self.shrunk(site, slices, result.clone())?])
+    }
+
+    fn gather_as_it_is(
         &mut self,
         site: &Site<'_>,
         dims: &GatherDims,
@@ -102,6 +126,23 @@ impl Emitter<'_> {
         );
         self.generic(site, "stablehlo.scatter", properties, &[Region::Block(body)])
     }
+}
+
+/// Of a gather of a single slice, the dimensions of its indices and of its result that a second index would lengthen.
+fn dims_of_single_index(
+    dims: &GatherDims,
+    indices: &TensorType,
+    result: &TensorType,
+) -> Option<(usize, usize)> {
+    let batch = || (0..indices.rank()).filter(|&dim| dim != dims.index_vector_dim);
+    let paired = |dim: &usize| dims.start_indices_batching_dims.contains(dim);
+    if batch().any(|dim| indices.dims.get(dim) != Some(&1) || paired(&dim)) {
+        return None;
+    }
+    let index_dim = batch().next_back()?;
+    // The result's other dimensions run over the indices, in their order.
+    let result_dim = (0..result.rank()).rfind(|dim| !dims.offset_dims.contains(dim))?;
+    Some((index_dim, result_dim))
 }
 
 /// One dimension of a slice: `start:limit` or `start:limit:stride`.

@@ -8,6 +8,7 @@ mod indexing;
 mod ops;
 mod padding;
 mod statement;
+mod zeros;
 
 use lapidary_graph::{FuncId, Function, Module, Operation, TensorType, ValueId};
 

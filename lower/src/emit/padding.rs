@@ -7,6 +7,7 @@
 
 use lapidary_graph::{Literal, TensorType};
 
+use super::statement::only;
 use super::{Emitter, Signature, Site};
 use crate::LowerError;
 use crate::mlir::{Dense, Location, Value};
@@ -57,8 +58,4 @@ impl Emitter<'_> {
 
 fn boundary_site(op: &'static str, operands: Vec<Value>, result: TensorType) -> Site<'static> {
     Site { operands, results: vec![result], location: Location { path: "", op }, function: "main" }
-}
-
-fn only(mut results: Vec<Value>) -> Result<Value, LowerError> {
-    results.pop().ok_or_else(|| LowerError::Unverified("an operation has no result".to_string()))
 }

@@ -59,6 +59,15 @@ impl Site<'_> {
     }
 }
 
+/// The only result of a helper operation.
+pub(super) fn only(results: Vec<Value>) -> Result<Value, LowerError> {
+    let count = results.len();
+    results
+        .into_iter()
+        .next()
+        .ok_or_else(|| LowerError::Unverified(format!("an operation of one result has {count}")))
+}
+
 impl Emitter<'_> {
     /// Writes `results = mnemonic operands attributes : types loc(...)`, the custom form of an operation.
     pub(crate) fn statement(

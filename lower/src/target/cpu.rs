@@ -25,6 +25,8 @@ pub const CPU: Target = Target {
     kernels: Cow::Borrowed(&[]),
     // By default a NaN on one side of maximum, minimum and clamp loses.
     compiler_flags: &[("xla_cpu_enable_fast_min_max", false)],
+    mesh_compiler_flags: &[],
+    pairs_single_gathers: false,
 };
 
 /// The linear layer in bf16, for any number of rows: on processors whose kernel is ahead of XLA's code for many too.

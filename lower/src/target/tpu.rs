@@ -13,4 +13,6 @@ pub const TPU: Target = Target {
     scalar_extrema_by_selection: false,
     kernels: Cow::Borrowed(&[]),
     compiler_flags: &[],
+    mesh_compiler_flags: &[],
+    pairs_single_gathers: false,
 };
