@@ -8,10 +8,11 @@ use std::ops::ControlFlow;
 
 use lapidary::engine::{Engine, Kernels, Placement};
 use lapidary::graph::{DType, verify_program};
+use lapidary::hlo::{Module, Opcode};
 use lapidary::lower::{LowerOptions, ShardingRules, lower, target};
 use lapidary::model::Model;
-use lapidary::models::program::{Phase, ProgramShape, build};
-use lapidary::runtime::{Client, CustomCall, kernels};
+use lapidary::models::program::{Phase, ProgramShape, SamplerShape, build};
+use lapidary::runtime::{Client, CompileOptions, CustomCall, Program, kernels};
 
 fn engine(client: &Client, model: &Model, dtype: DType, kernels: Kernels) -> Engine {
     let placement = Placement::single(client, &client.addressable_devices()[0]).with_kernels(kernels);
@@ -59,7 +60,8 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
 #[test]
 fn programs_call_the_kernels_that_the_runtime_has() {
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target = target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION]);
+    let target =
+        target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION, target::CACHE_WRITE]);
     let calls = |phase, tokens, dtype, name: &str| {
         let program =
             build(&config, &ProgramShape { phase, batch: 2, tokens, capacity: 256, dtype }).unwrap();
@@ -75,6 +77,9 @@ fn programs_call_the_kernels_that_the_runtime_has() {
     assert_eq!(calls(Phase::Prefill, 32, DType::BF16, linear), projections);
     assert_eq!(calls(Phase::Prefill, 32, DType::BF16, attention), 0);
     assert_eq!(calls(Phase::Decode, 1, DType::F32, linear), 0);
+    // Keys and values.
+    assert_eq!(calls(Phase::Decode, 1, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
+    assert_eq!(calls(Phase::Prefill, 32, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
 }
 
 /// A compiler cannot split what it does not know: on a mesh, programs have no kernels.
@@ -89,4 +94,39 @@ fn a_mesh_has_no_kernels() {
     let mut batch = engine.batch(1, 64).unwrap();
     let logits = batch.prefill(&[&[2, 100, 200]]).unwrap();
     assert!(logits[0].iter().all(|logit| logit.is_finite()));
+}
+
+/// The cache is written where it lies: nothing else makes an array of its size, in any dtype.
+#[test]
+fn no_step_copies_or_converts_a_cache() {
+    let Some(client) = support::cpu() else { return };
+    client.plugin().register_kernels().unwrap();
+    let config = Model::builtin().unwrap().checkpoint().config().clone();
+    let target =
+        target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION, target::CACHE_WRITE]);
+    let sampled = Phase::SampledDecode { steps: 1, sampler: SamplerShape::default() };
+    for (phase, batch) in [(Phase::Decode, 1), (Phase::Decode, 3), (sampled, 2)] {
+        let shape = ProgramShape { phase, batch, tokens: 1, capacity: 512, dtype: DType::BF16 };
+        let program = build(&config, &shape).unwrap();
+        let options = LowerOptions { target: &target, mesh: None, rules: &ShardingRules::none() };
+        let text = lower(verify_program(&program.module).unwrap(), &options).unwrap();
+        let executable = client.compile(&Program::stablehlo(&text), &CompileOptions::new()).unwrap();
+        let module = Module::from_bytes(&executable.optimized_program().unwrap().code).unwrap();
+        let caches: Vec<u64> = config
+            .layer_kinds
+            .iter()
+            .map(|&kind| shape.cache_dims(&config, kind).iter().product::<usize>() as u64)
+            .collect();
+        let offenders: Vec<String> = module
+            .computations()
+            .flat_map(|(_, computation)| computation.instructions())
+            .filter(|(_, instruction)| !matches!(instruction.opcode, Opcode::Parameter | Opcode::CustomCall))
+            .filter(|(_, instruction)| {
+                let array = instruction.shape.as_array();
+                array.is_some_and(|array| caches.contains(&array.elements()))
+            })
+            .map(|(_, instruction)| format!("{} = {:?}", instruction.name, instruction.opcode))
+            .collect();
+        assert!(offenders.is_empty(), "{shape}: {offenders:?}");
+    }
 }

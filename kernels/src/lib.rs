@@ -4,6 +4,7 @@
 //! ([`Features`]). All of them accumulate in f32. Work is split over the threads of a [`Pool`].
 
 mod attention;
+mod cache;
 mod dot;
 mod features;
 mod linear;
@@ -12,6 +13,7 @@ mod pool;
 mod test_data;
 
 pub use attention::{AttentionError, AttentionNumbers, AttentionOperands, AttentionShape, decode_attention};
+pub use cache::{CacheWriteError, CacheWriteShape, cache_write};
 pub use features::{Features, Instructions};
 pub use linear::{LinearError, LinearResult, LinearShape, linear};
 pub use pool::Pool;

@@ -25,7 +25,11 @@ const KERNEL: Kernel = Kernel {
         operands.iter().all(|ty| ty.dtype == DType::BF16)
             && attributes.iter().any(|(name, value)| name == "axis" && matches!(value, Attr::Int(_)))
     },
+    updates: None,
 };
+
+/// The same, but the first operand becomes the result.
+const KERNEL_IN_PLACE: Kernel = Kernel { composite: "test.scale_in_place", updates: Some(0), ..KERNEL };
 
 struct Golden {
     file: String,
@@ -37,7 +41,7 @@ fn golden(line: &str) -> Option<Golden> {
     let (file, options) = line.strip_prefix("// golden ")?.split_once(':').expect("`FILE: options`");
     let option = |key: &str| options.split_whitespace().find_map(|o| o.strip_prefix(key)?.strip_prefix('='));
     let target = match option("target").expect("a target") {
-        "with-kernel" => CPU.with_kernels(vec![KERNEL]),
+        "with-kernel" => CPU.with_kernels(vec![KERNEL, KERNEL_IN_PLACE]),
         name => Target::of_platform(name).expect("a known target").clone(),
     };
     let mesh = option("mesh").map(|mesh| mesh.parse().expect("a mesh"));

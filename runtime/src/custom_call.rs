@@ -45,6 +45,15 @@ pub struct Operand<'a, T> {
     pub elements: &'a [T],
 }
 
+/// An operand that becomes a result: dense, in row-major order.
+#[derive(Debug)]
+pub struct Updated<'a, T> {
+    /// Size along each axis.
+    pub dims: &'a [i64],
+    /// Elements: the operand's, to be changed into the result's.
+    pub elements: &'a mut [T],
+}
+
 impl<'a> Call<'a> {
     pub(crate) fn new(frame: Frame<'a>) -> Self {
         Self { frame }
@@ -63,8 +72,11 @@ impl<'a> Call<'a> {
     /// An operand.
     ///
     /// # Errors
-    /// If there is none of this number, or its elements are not `T`s.
+    /// If there is none of this number, its elements are not `T`s, or its memory is also that of a result.
     pub fn operand<T: Element>(&self, index: usize) -> std::result::Result<Operand<'a, T>, CallError> {
+        if self.frame.becomes_a_result(index) {
+            return Err(CallError(format!("operand {index} is changed in place")));
+        }
         let array =
             self.frame.operand(index).ok_or_else(|| CallError(format!("there is no operand {index}")))?;
         let elements = array.elements().ok_or_else(|| {
@@ -82,6 +94,22 @@ impl<'a> Call<'a> {
         let found = found.ok_or_else(|| CallError(format!("there is no result {index}")))?;
         let elements = self.frame.result_mut(index);
         elements.ok_or_else(|| CallError(format!("result {index} holds {found}, not {}", T::NAME)))
+    }
+
+    /// The elements of an operand that the program has this call change in place, so that they become a result.
+    ///
+    /// # Errors
+    /// If there is no such operand or result, they are two arrays after all, or their elements are not `T`s.
+    pub fn updated<T: Element>(
+        &mut self,
+        operand: usize,
+        result: usize,
+    ) -> std::result::Result<Updated<'_, T>, CallError> {
+        let array = self.frame.operand(operand);
+        let dims = array.filter(|array| self.frame.is_result(array, result)).map(|array| array.dims);
+        let dims =
+            dims.ok_or_else(|| CallError(format!("operand {operand} does not become result {result}")))?;
+        Ok(Updated { dims, elements: self.result(result)? })
     }
 
     /// An integer attribute; `None` if there is none of this name.

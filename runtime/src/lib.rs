@@ -55,7 +55,7 @@ pub use buffer::Buffer;
 pub use client::Client;
 pub use client_options::ClientOptions;
 pub use compile_options::{CompileOptions, CompilerFlag};
-pub use custom_call::{Call, CallError, CustomCall, Operand};
+pub use custom_call::{Call, CallError, CustomCall, Operand, Updated};
 pub use device::{Device, DeviceDescription, Memory, MemoryStats};
 pub use element_type::{Element, ElementType};
 pub use error::{ArgumentsProblem, Error, ErrorCode, Result};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use lapidary_lower::Target;
-use lapidary_lower::target::{DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS};
+use lapidary_lower::target::{CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS};
 use lapidary_runtime::kernels::{Features, Instructions};
 
 use super::{EngineError, Placement};
@@ -17,10 +17,11 @@ use super::{EngineError, Placement};
 pub struct Kernels {
     linear: bool,
     attention: bool,
+    cache: bool,
 }
 
 /// Their names, as they are chosen by.
-const NAMES: [&str; 2] = ["linear", "attention"];
+const NAMES: [&str; 3] = ["linear", "attention", "cache"];
 
 /// Not a choice of kernels.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -29,14 +30,14 @@ pub struct UnknownKernel(String);
 
 impl Kernels {
     /// All that there are.
-    pub const AUTO: Self = Self { linear: true, attention: true };
+    pub const AUTO: Self = Self { linear: true, attention: true, cache: true };
     /// None.
-    pub const OFF: Self = Self { linear: false, attention: false };
+    pub const OFF: Self = Self { linear: false, attention: false, cache: false };
 
     fn names(self) -> impl Iterator<Item = &'static str> {
         NAMES
             .into_iter()
-            .zip([self.linear, self.attention])
+            .zip([self.linear, self.attention, self.cache])
             .filter_map(|(name, chosen)| chosen.then_some(name))
     }
 
@@ -60,7 +61,7 @@ impl Kernels {
     fn on_this_processor(self) -> Vec<Kernel> {
         // Without matrix units, many rows are better off with the compiler's own products.
         let linear = if Features::detect().has(Instructions::AmxBf16) { LINEAR } else { LINEAR_FEW_ROWS };
-        let all = [(self.linear, linear), (self.attention, DECODE_ATTENTION)];
+        let all = [(self.linear, linear), (self.attention, DECODE_ATTENTION), (self.cache, CACHE_WRITE)];
         all.into_iter().filter_map(|(chosen, kernel)| chosen.then_some(kernel)).collect()
     }
 }
@@ -95,6 +96,7 @@ impl FromStr for Kernels {
             match name {
                 "linear" => kernels.linear = true,
                 "attention" => kernels.attention = true,
+                "cache" => kernels.cache = true,
                 _ => return Err(UnknownKernel(name.to_string())),
             }
         }
@@ -108,17 +110,17 @@ mod tests {
 
     #[test]
     fn a_choice_reads_as_it_is_written() {
-        for text in ["auto", "off", "linear", "attention"] {
+        for text in ["auto", "off", "linear", "attention", "cache"] {
             assert_eq!(text.parse::<Kernels>().map(|kernels| kernels.to_string()), Ok(text.to_string()));
         }
-        assert_eq!("attention, linear".parse(), Ok(Kernels::AUTO));
+        assert_eq!("attention, cache, linear".parse(), Ok(Kernels::AUTO));
     }
 
     #[test]
     fn what_is_no_kernel_is_told() {
         let error = "linear,gelu".parse::<Kernels>().map_err(|error| error.to_string());
         let expected = "`gelu` is no kernel: choose `auto` for all, `off` for none, or names out of linear, attention, \
-                        separated by commas";
+                        cache, separated by commas";
         assert_eq!(error, Err(expected.to_string()));
     }
 }

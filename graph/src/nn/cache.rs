@@ -99,9 +99,10 @@ pub fn cache_in_order(
 /// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,
 /// head_dim]` written into their slots.
 ///
-/// A single token is written with `dynamic_update_slice`, which compilers do in place. XLA's CPU compiler
-/// turns a bf16 scatter into a conversion of the whole cache to f32, a loop, and a conversion back. Several
-/// rows are scattered all the same: slicing the batch axis would gather a cache that is split over it.
+/// A composite named `lapidary.cache_write` of `[cache, update, slots]`. Its decomposition writes a single token of a
+/// single row with `dynamic_update_slice`, which compilers do in place, and others with `scatter`: slicing the batch axis
+/// would gather a cache that is split over it. XLA's CPU compiler turns either, in bf16, into a conversion of the whole
+/// cache to f32 and back, and a copy.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -114,13 +115,19 @@ pub fn cache_write(
     let cache_ty = b.ty(cache)?;
     let update = b.convert(update, cache_ty.dtype)?;
     let (update_dims, slots_dims) = (b.ty(update)?.dims, b.ty(write.slots)?.dims);
-    match cache_ty.dims[..] {
-        // Only shapes that fit: `reshape` would accept swapped ones, which `scatter` refuses.
-        [1, kv_heads, len, head_dim] if update_dims == [1, 1, kv_heads, head_dim] && slots_dims == [1, 1] => {
-            write_token(b, cache, update, write, len)
+    let operands = [cache, update, write.slots];
+    b.composite("lapidary.cache_write", Vec::new(), operands, |b, [cache, update, slots]| {
+        let write = CacheWrite { slots };
+        match cache_ty.dims[..] {
+            // Only shapes that fit: `reshape` would accept swapped ones, which `scatter` refuses.
+            [1, kv_heads, len, head_dim]
+                if update_dims == [1, 1, kv_heads, head_dim] && slots_dims == [1, 1] =>
+            {
+                write_token(b, cache, update, write, len)
+            }
+            _ => scatter_tokens(b, cache, update, write),
         }
-        _ => scatter_tokens(b, cache, update, write),
-    }
+    })
 }
 
 /// Writes one token of one row.

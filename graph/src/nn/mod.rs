@@ -1,6 +1,6 @@
 //! Neural-network compositions, written on the builder and made of primitive ops only.
 //!
-//! What some target may have a better kernel for is a composite: [`linear`] and [`attention`].
+//! What some target may have a better kernel for is a composite: [`linear`], [`attention`] and [`cache_write`].
 
 mod activation;
 mod attention;

@@ -4,7 +4,7 @@ use lapidary_graph::{Attributes, FuncId, TensorType};
 
 use super::{Emitter, Site};
 use crate::LowerError;
-use crate::mlir::{Dictionary, Location, Quoted, RowMajor, Value};
+use crate::mlir::{Dictionary, InPlace, Location, Quoted, RowMajor, Value};
 
 impl Emitter<'_> {
     /// A call of a function that the text has once.
@@ -16,23 +16,26 @@ impl Emitter<'_> {
         self.generic(site, "func.call", format_args!("callee = @{}", function.name), &[])
     }
 
-    /// A typed-FFI call: XLA hands the handler the attributes as a dictionary.
+    /// A typed-FFI call: XLA hands the handler the attributes as a dictionary. The one result may be what the call makes
+    /// of an operand in its own place.
     pub(super) fn custom_call(
         &mut self,
         site: &Site<'_>,
         target: &str,
         attributes: &Attributes,
         has_side_effect: bool,
+        updates: Option<usize>,
     ) -> Result<Vec<Value>, LowerError> {
         let operands = site.operands.iter().map(|operand| operand.ty.rank());
         let results = site.results.iter().map(TensorType::rank);
         // Row-major: whoever is called knows no other layout, and the compiler may choose one where it is not told.
         let properties = format_args!(
             "api_version = 4 : i32, backend_config = {}, call_target_name = {}, \
-             has_side_effect = {has_side_effect}, operand_layouts = {}, result_layouts = {}",
+             has_side_effect = {has_side_effect}, operand_layouts = {}{}, result_layouts = {}",
             Dictionary(attributes),
             Quoted(target),
             RowMajor(operands.collect()),
+            InPlace(updates),
             RowMajor(results.collect()),
         );
         self.generic(site, "stablehlo.custom_call", properties, &[])
@@ -55,7 +58,7 @@ impl Emitter<'_> {
                     location,
                     function: site.function,
                 };
-                self.custom_call(&call, kernel.call_target, attributes, false)
+                self.custom_call(&call, kernel.call_target, attributes, false, kernel.updates)
             }
             // In place rather than as a private function: XLA would inline it anyway, and the operations
             // keep locations of their own.

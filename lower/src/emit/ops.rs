@@ -71,7 +71,7 @@ impl Emitter<'_> {
             Op::Call { callee } => self.call(site, *callee),
             Op::RngBitGenerator { algorithm, .. } => self.random_bits(site, *algorithm),
             Op::CustomCall { target, attributes, has_side_effect, .. } => {
-                self.custom_call(site, target, attributes, *has_side_effect)
+                self.custom_call(site, target, attributes, *has_side_effect, None)
             }
             Op::OptimizationBarrier => {
                 self.statement(site, "stablehlo.optimization_barrier", "", Signature::Results)

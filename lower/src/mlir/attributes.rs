@@ -48,6 +48,20 @@ impl fmt::Display for RowMajor {
     }
 }
 
+/// That the only result takes over the memory of this operand, if it does.
+pub(crate) struct InPlace(pub(crate) Option<usize>);
+
+impl fmt::Display for InPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(operand) = self.0 else { return Ok(()) };
+        write!(
+            f,
+            ", output_operand_aliases = [#stablehlo.output_operand_alias<output_tuple_indices = [], \
+             operand_index = {operand}, operand_tuple_indices = []>]"
+        )
+    }
+}
+
 /// Attributes as the dictionary that a typed-FFI handler receives: booleans, i64, f64, strings and i64 arrays.
 pub(crate) struct Dictionary<'a>(pub(crate) &'a Attributes);
 

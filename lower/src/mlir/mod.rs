@@ -8,7 +8,7 @@ mod strings;
 mod types;
 mod writer;
 
-pub(crate) use attributes::{Dictionary, I64Array, List, RowMajor};
+pub(crate) use attributes::{Dictionary, I64Array, InPlace, List, RowMajor};
 pub(crate) use literal::{Dense, MAX_CONSTANT_BYTES};
 pub(crate) use strings::{Location, Quoted};
 pub(crate) use types::{FunctionSignature, Type, Types};

@@ -34,6 +34,7 @@ pub const LINEAR: Kernel = Kernel {
     composite: "lapidary.linear",
     call_target: "lapidary_linear",
     accepts: |operands, _| is_bf16(operands),
+    updates: None,
 };
 
 /// The linear layer in bf16 for so few rows that reading the weight is all the work.
@@ -45,6 +46,15 @@ pub const DECODE_ATTENTION: Kernel = Kernel {
     composite: "lapidary.attention",
     call_target: "lapidary_decode_attention",
     accepts: is_decode_in_bf16,
+    updates: None,
+};
+
+/// Writing keys or values in bf16 into their cache.
+pub const CACHE_WRITE: Kernel = Kernel {
+    composite: "lapidary.cache_write",
+    call_target: "lapidary_cache_write",
+    accepts: |operands, _| operands.iter().take(2).all(|operand| operand.dtype == DType::BF16),
+    updates: Some(0),
 };
 
 fn is_bf16(operands: &[TensorType]) -> bool {

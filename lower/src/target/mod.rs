@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use lapidary_graph::{Attributes, TensorType};
 
-pub use cpu::{CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_ROWS};
+pub use cpu::{CACHE_WRITE, CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_ROWS};
 pub use cuda::CUDA;
 pub use tpu::TPU;
 
@@ -72,6 +72,9 @@ pub struct Kernel {
     /// Whether the kernel takes operands of these types under these attributes; otherwise the composite's
     /// decomposition is lowered.
     pub accepts: fn(&[TensorType], &Attributes) -> bool,
+    /// The operand that the kernel changes in place to be the result, if it does: the compiler gives both one buffer, and
+    /// copies the operand before where somebody else still wants it.
+    pub updates: Option<usize>,
 }
 
 impl Target {

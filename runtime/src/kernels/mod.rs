@@ -1,11 +1,13 @@
 //! The CPU kernels as custom calls.
 
 mod attention;
+mod cache;
 mod linear;
 
 use crate::{Plugin, Result};
 
 pub use attention::DecodeAttention;
+pub use cache::CacheWrite;
 pub use lapidary_kernels::{Features, Instructions};
 pub use linear::Linear;
 
@@ -18,6 +20,7 @@ impl Plugin {
     /// refuses one.
     pub fn register_kernels(&self) -> Result<()> {
         self.register_custom_call::<Linear>()?;
-        self.register_custom_call::<DecodeAttention>()
+        self.register_custom_call::<DecodeAttention>()?;
+        self.register_custom_call::<CacheWrite>()
     }
 }

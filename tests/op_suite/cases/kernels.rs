@@ -54,6 +54,21 @@ pub(crate) fn kernels() -> Suite {
             });
         }
     }
+    for (batch, tokens, len) in [(1, 1, 4), (1, 7, 16), (3, 1, 5), (2, 6, 5)] {
+        let cache = random.tensor(DType::BF16, &[batch, 2, len, 8], Values::Moderate);
+        let update = random.tensor(DType::BF16, &[batch, tokens, 2, 8], Values::Moderate);
+        // Rows that start anywhere in their rings; the last token of each is padding unless it is the only one.
+        let starts: Vec<i128> = (0..batch as i128).map(|row| 3 * row + 2).collect();
+        let counts = vec![tokens.max(2) as i128 - 1; batch];
+        let inputs = vec![cache, update, integers(&[batch], &starts), integers(&[batch], &counts)];
+        let subject = format!("{batch} x {tokens} tokens into {len} slots");
+        suite.add(subject, DType::BF16, inputs, Tolerance::Exact, move |b, x| {
+            let write = nn::cache_slots(b, x[2], x[3], tokens, len)?;
+            let written = nn::cache_write(b, x[0], x[1], write)?;
+            // The cache as it was is wanted after it was changed in place.
+            Ok(vec![written, b.add(x[0], x[0])?])
+        });
+    }
     suite
 }
 

@@ -36,6 +36,24 @@ impl<'a> Frame<'a> {
         unsafe { array(&self.raw.operands, index) }
     }
 
+    /// Whether an operand is the same memory as the result of a number, in the same type and shape.
+    pub(crate) fn is_result(&self, operand: &RawArray<'_>, index: usize) -> bool {
+        // SAFETY: the promise of `at_execution`.
+        unsafe { array(&self.raw.results, index) }.is_some_and(|result| {
+            (result.data, result.element_type, result.dims)
+                == (operand.data, operand.element_type, operand.dims)
+        })
+    }
+
+    /// Whether the memory of an operand is also that of a result.
+    pub(crate) fn becomes_a_result(&self, operand: usize) -> bool {
+        let results = 0..usize::try_from(self.raw.results.len).unwrap_or(0);
+        let Some(operand) = self.operand(operand) else { return false };
+        // SAFETY: the promise of `at_execution`.
+        let mut results = results.filter_map(|index| unsafe { array(&self.raw.results, index) });
+        !operand.data.is_null() && results.any(|result| result.data == operand.data)
+    }
+
     pub(crate) fn result_type(&self, index: usize) -> Option<ElementType> {
         // SAFETY: the promise of `at_execution`.
         unsafe { array(&self.raw.results, index) }.map(|array| array.element_type)
@@ -47,8 +65,8 @@ impl<'a> Frame<'a> {
         let array = unsafe { array(&self.raw.results, index) }?;
         let (data, len) = array.parts::<T>()?;
         // SAFETY: a result has memory for all its elements, and any bits are a `T`. The frame is borrowed for as long as
-        // the slice lives, so that there is one at a time; results overlap with operands only in programs that say
-        // so, which lowering does not write.
+        // the slice lives, so that there is one at a time. It overlaps with no operand but one whose memory it takes over
+        // as a whole, and callers do not make a slice of such a one.
         Some(unsafe { std::slice::from_raw_parts_mut(data.as_ptr(), len) })
     }
 
