@@ -3,39 +3,49 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
-use crate::dtype::StoredDtype;
+use crate::dtype::{StoredDtype, TensorDtype};
 
 /// Elements converted at a time: small enough for the stack, large enough for wide instructions.
 const BLOCK: usize = 256;
 
-/// The two buffers do not hold the same number of elements.
+/// The two buffers do not hold the same number of elements, or one holds integers and the other something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cannot convert {from_bytes} bytes of {from} to {to_bytes} bytes of {to}: element counts differ")]
+#[error("cannot convert {from_bytes} bytes of {from} to {to_bytes} bytes of {to}")]
 pub struct ConvertError {
     /// Element type of the input.
-    pub from: StoredDtype,
+    pub from: TensorDtype,
     /// Length of the input in bytes.
     pub from_bytes: usize,
     /// Element type of the output.
-    pub to: StoredDtype,
+    pub to: TensorDtype,
     /// Length of the output in bytes.
     pub to_bytes: usize,
 }
 
 /// Converts little-endian elements of type `from` to elements of type `to`, rounding to nearest, ties to even.
-/// NaN stays NaN, and what exceeds the range of f16 becomes infinite. No alignment is asked of either buffer.
+/// NaN stays NaN, and what exceeds the range of f16 becomes infinite. Integers are only ever copied. No alignment is
+/// asked of either buffer.
 ///
 /// # Errors
-/// [`ConvertError`] unless both buffers hold the same whole number of elements; `out` is then untouched.
-pub fn convert(from: StoredDtype, input: &[u8], to: StoredDtype, out: &mut [u8]) -> Result<(), ConvertError> {
+/// [`ConvertError`] unless both buffers hold the same whole number of elements, of the same type or both of floats;
+/// `out` is then untouched.
+pub fn convert(
+    from: impl Into<TensorDtype>,
+    input: &[u8],
+    to: impl Into<TensorDtype>,
+    out: &mut [u8],
+) -> Result<(), ConvertError> {
+    let (from, to) = (from.into(), to.into());
+    let error = ConvertError { from, from_bytes: input.len(), to, to_bytes: out.len() };
     let count = input.len() / from.size();
     if input.len() != count * from.size() || out.len() != count * to.size() {
-        return Err(ConvertError { from, from_bytes: input.len(), to, to_bytes: out.len() });
+        return Err(error);
     }
     if from == to {
         out.copy_from_slice(input);
         return Ok(());
     }
+    let (Some(from), Some(to)) = (from.float(), to.float()) else { return Err(error) };
     let mut values = [0_f32; BLOCK];
     let blocks = input.chunks(BLOCK * from.size()).zip(out.chunks_mut(BLOCK * to.size()));
     for (input, out) in blocks {

@@ -1,8 +1,8 @@
-//! The element types a Gemma checkpoint may hold on disk.
+//! The element types that tensors of a Gemma checkpoint may have.
 
 use std::fmt;
 
-/// Element type of a stored weight: the three that Gemma checkpoints are published in.
+/// Element type of stored numbers: the three that Gemma checkpoints are published in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StoredDtype {
     /// IEEE binary32.
@@ -43,10 +43,6 @@ impl StoredDtype {
         }
     }
 
-    pub(crate) fn from_safetensors_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dtype| dtype.safetensors_name() == name)
-    }
-
     pub(crate) fn from_config_name(name: &str) -> Option<Self> {
         let name = name.strip_prefix("torch.").unwrap_or(name);
         Self::ALL.into_iter().find(|dtype| dtype.config_name() == name)
@@ -60,5 +56,83 @@ impl fmt::Display for StoredDtype {
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
         })
+    }
+}
+
+/// Element type of any tensor of a checkpoint: a weight's values, or what they are encoded in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TensorDtype {
+    /// Numbers: values, scales, offsets.
+    Float(StoredDtype),
+    /// Codes of 8 bits.
+    I8,
+    /// Bytes, each of two codes of 4 bits.
+    U8,
+    /// Words, each of several codes.
+    I32,
+    /// Sizes.
+    I64,
+}
+
+impl TensorDtype {
+    const ALL: [Self; 7] = [
+        Self::Float(StoredDtype::F32),
+        Self::Float(StoredDtype::Bf16),
+        Self::Float(StoredDtype::F16),
+        Self::I8,
+        Self::U8,
+        Self::I32,
+        Self::I64,
+    ];
+
+    /// Bytes of one element.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Float(dtype) => dtype.size(),
+            Self::I8 | Self::U8 => 1,
+            Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
+
+    /// The type of numbers; `None` for integers.
+    pub const fn float(self) -> Option<StoredDtype> {
+        match self {
+            Self::Float(dtype) => Some(dtype),
+            Self::I8 | Self::U8 | Self::I32 | Self::I64 => None,
+        }
+    }
+
+    /// The name the safetensors format gives the type, such as `BF16`.
+    pub const fn safetensors_name(self) -> &'static str {
+        match self {
+            Self::Float(dtype) => dtype.safetensors_name(),
+            Self::I8 => "I8",
+            Self::U8 => "U8",
+            Self::I32 => "I32",
+            Self::I64 => "I64",
+        }
+    }
+
+    pub(crate) fn from_safetensors_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.safetensors_name() == name)
+    }
+}
+
+impl From<StoredDtype> for TensorDtype {
+    fn from(dtype: StoredDtype) -> Self {
+        Self::Float(dtype)
+    }
+}
+
+impl fmt::Display for TensorDtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Float(dtype) => dtype.fmt(f),
+            Self::I8 => f.write_str("i8"),
+            Self::U8 => f.write_str("u8"),
+            Self::I32 => f.write_str("i32"),
+            Self::I64 => f.write_str("i64"),
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! Which tensors a checkpoint holds, under Hugging Face's names, and their shapes.
+//! Which weights a model has, under Hugging Face's names, and their shapes.
 
 use crate::config::{Architecture, GemmaConfig};
+use crate::encoding::WeightTensor;
 
 /// What a weight does. Norm weights store `w` of RMSNorm's factor `1 + w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,10 +101,11 @@ impl WeightRole {
     }
 }
 
-/// One tensor that a checkpoint of some config must hold.
+/// One weight of a model, however it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightSpec {
-    /// Name in the checkpoint, such as `model.layers.7.self_attn.q_proj.weight`.
+    /// Name in the checkpoint, such as `model.layers.7.self_attn.q_proj.weight`; an encoded weight's
+    /// [tensors](Self::tensors) have it in theirs.
     pub name: String,
     /// What it does.
     pub role: WeightRole,
@@ -123,13 +125,18 @@ impl WeightSpec {
         Self { name, role, layer, dims: role.dims(config) }
     }
 
-    /// Elements in the tensor.
+    /// Elements in the weight.
     pub fn element_count(&self) -> usize {
         self.dims.iter().product()
     }
 }
 
-/// Every tensor of a checkpoint of `config`, in the order a forward pass meets them.
+/// Every tensor of a checkpoint of `config`, each weight in its encoding, in the order a forward pass meets them.
+pub fn weight_tensors(config: &GemmaConfig) -> Vec<WeightTensor> {
+    weight_specs(config).iter().flat_map(|weight| weight.tensors(config.encodings.of(weight))).collect()
+}
+
+/// Every weight of a model of `config`, in the order a forward pass meets them.
 pub fn weight_specs(config: &GemmaConfig) -> Vec<WeightSpec> {
     let layers = (0..config.num_layers).flat_map(|layer| {
         let roles = WeightRole::of_layer(config.architecture).iter();

@@ -3,19 +3,25 @@
 use std::num::NonZeroUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use lapidary::bench::{
-    self, CompiledProgram, Compiling, Measurement, Probes, Repetitions, Report, Setting, Suite, Test,
+    self, BenchError, CompiledProgram, Compiling, Measurement, Probes, Repetitions, Report, Setting, Suite,
+    Test,
 };
 use lapidary::model::Model;
 use lapidary::models::config::GemmaConfig;
+use lapidary::runtime::plugins::PluginKind;
+use serde::Serialize;
+use lapidary::models::encoding::{Encodings, WeightScheme};
 
-use super::args::{DeviceArgs, ModelArgs, at_least_one, whole};
+use super::args::{DeviceArgs, ModelArgs, at_least_one, steps_per_dispatch, whole};
 use super::exit::Interrupted;
+use super::mesh::MeshPlan;
+use super::running::Running;
 use super::session::{self, Session};
 use super::ui::Ui;
-use super::{bundle, interrupt, output};
+use super::{bundle, device, interrupt, output};
 
 mod random_model;
 
@@ -23,6 +29,7 @@ mod random_model;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   lapidary bench --synth gemma2-2b --layers 4
+  lapidary bench --synth gemma2-2b --weights int4:32
   lapidary bench --model ~/models/gemma-2-2b-it --pp 128,512 --tg 32 --depth 0,1024
   lapidary bench --synth gemma2-2b --pp 0 --tg 32 --batch 1,4,8 --output csv > decode.csv
 
@@ -31,15 +38,24 @@ pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
 
-    /// Measure a model of random weights instead: gemma-2b, gemma-7b, gemma2-2b, gemma2-9b, gemma2-27b, tiny. They
-    /// are written to the cache directory, and deleted once they are mapped.
+    /// Measure a model of random weights instead: gemma-2b, gemma-7b, gemma2-2b, gemma2-9b, gemma2-27b, tiny. For a CPU
+    /// or a mesh they are written to the cache directory, and deleted once they are mapped; a single TPU or GPU makes
+    /// them up itself.
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     synth: Option<String>,
+
+    /// Have the CPU's plugin make up random weights as a TPU or GPU does, without a file.
+    #[arg(long, requires = "synth")]
+    synth_on_device: bool,
 
     /// Decoder layers of the random model, instead of the config's.
     #[arg(long, value_name = "N", requires = "synth", conflicts_with = "model")]
     #[arg(allow_negative_numbers = true, value_parser = whole::<usize>)]
     layers: Option<usize>,
+
+    /// How the random model's weights are stored: bf16, or codes of 8 or 4 bits with a scale for each GROUP of inputs.
+    #[arg(long, value_name = "bf16|int8|int4[:GROUP]", requires = "synth", conflicts_with = "model")]
+    weights: Option<WeightScheme>,
 
     /// Tokens of prompts to read; 0 for none.
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "512")]
@@ -61,6 +77,12 @@ pub struct BenchArgs {
     #[arg(allow_negative_numbers = true, value_parser = whole::<usize>)]
     batch: Vec<usize>,
 
+    /// Tests to run, in this order, instead of every length at every depth and batch: pp512, or tg32@1024x8 for 32 tokens at
+    /// a depth of 1024 in 8 sequences.
+    #[arg(long, value_name = "TEST,...", value_delimiter = ',')]
+    #[arg(conflicts_with_all = ["pp", "tg", "depth", "batch"])]
+    test: Vec<Test>,
+
     /// Times that each test is measured.
     #[arg(long, short, value_name = "N", default_value = "3", value_parser = at_least_one)]
     #[arg(allow_negative_numbers = true)]
@@ -70,6 +92,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<usize>)]
     #[arg(allow_negative_numbers = true)]
     warmup: usize,
+
+    /// Most tokens that are chosen on the device before they are shown (1 to 1024). Default: what suits the device.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = steps_per_dispatch)]
+    steps_per_dispatch: Option<NonZeroUsize>,
 
     /// How to print the results.
     #[arg(long, short, value_enum, default_value_t = OutputArg::Md)]
@@ -88,6 +114,9 @@ enum OutputArg {
     Csv,
     /// One object.
     Json,
+    /// An object for what all tests have in common, one for each test as soon as it is finished, and then one for all as
+    /// json prints it. A test that fails has its reason under `failed`, and the others go on.
+    Jsonl,
 }
 
 /// Measures a model. Ctrl-C ends the measuring; what is finished is printed.
@@ -97,7 +126,13 @@ enum OutputArg {
 pub fn run(args: BenchArgs, ui: &Ui) -> Result<()> {
     let unix_time_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let subject = Subject::of(&args, ui)?;
-    let tests = args.suite().tests(subject.config())?;
+    let tests = match args.test.as_slice() {
+        [] => args.suite().tests(subject.config())?,
+        tests => {
+            tests.iter().try_for_each(|test| test.check(subject.config()))?;
+            tests.to_vec()
+        }
+    };
     // Refused before gigabytes are written.
     let bundle = bundle::open(subject.config(), &args.model, &args.device)?;
     bundle::mesh_plan(bundle.as_ref(), &args.device)?;
@@ -106,18 +141,22 @@ pub fn run(args: BenchArgs, ui: &Ui) -> Result<()> {
         tests.iter().try_for_each(|test| bundle.check_context(test.positions()))?;
     }
 
-    let (name, model) = subject.open(&args, ui)?;
-    let session = Session::start(model, &args.model, &args.device, ui)?;
-    let setting = setting(name, &session, unix_time_s);
-    let report = measure(&session, setting, &tests, args.repetitions(), ui)?;
+    let name = subject.name();
+    let running = subject.start(&args, ui)?;
+    let setting = setting(name, &running, unix_time_s);
+    let (report, failure) = measure(&running, setting, &tests, &args, ui)?;
     if !report.tests.is_empty() {
         match args.output {
             OutputArg::Md => output::text(&report.markdown())?,
             OutputArg::Csv => output::text(&report.csv())?,
-            OutputArg::Json => output::json(&report)?,
+            OutputArg::Json | OutputArg::Jsonl => output::json(&report)?,
         }
     }
-    if report.complete { Ok(()) } else { Err(Interrupted.into()) }
+    match failure {
+        Some(failure) => Err(failure),
+        None if report.complete => Ok(()),
+        None => Err(Interrupted.into()),
+    }
 }
 
 impl BenchArgs {
@@ -148,7 +187,9 @@ impl Subject {
         };
         let config = GemmaConfig::named(name)?;
         let layers = args.layers.unwrap_or(config.num_layers);
-        Ok(Self::Random { name: name.clone(), config: Box::new(config.with_layers(layers)?) })
+        let mut config = config.with_layers(layers)?;
+        config.encodings = Encodings::uniform(&config, args.weights.unwrap_or_default())?;
+        Ok(Self::Random { name: name.clone(), config: Box::new(config) })
     }
 
     fn config(&self) -> &GemmaConfig {
@@ -158,20 +199,60 @@ impl Subject {
         }
     }
 
-    /// The model, and what to call it.
-    fn open(self, args: &BenchArgs, ui: &Ui) -> Result<(String, Model)> {
+    /// What to call it.
+    fn name(&self) -> String {
         match self {
-            Self::Existing(model) => Ok((model.path().display().to_string(), *model)),
+            Self::Existing(model) => model.path().display().to_string(),
             Self::Random { name, config } => {
-                let model = random_model::make(&config, args.model.dtype, ui)?;
-                Ok((format!("{name}, {} layers of random weights", config.num_layers), model))
+                let weights = match config.encodings.is_dense() {
+                    true => "random weights".to_owned(),
+                    false => format!("random weights, {}", config.encodings),
+                };
+                format!("{name}, {} layers of {weights}", config.num_layers)
             }
         }
     }
+
+    /// The model, ready to run.
+    fn start(self, args: &BenchArgs, ui: &Ui) -> Result<Running> {
+        let BenchArgs { model: model_args, device: device_args, .. } = args;
+        let model = match self {
+            Self::Existing(model) => *model,
+            Self::Random { name, config } if makes_weights_on_device(args, &config)? => {
+                let connection = device::connect(device_args, None, 1, ui)?;
+                return Running::random(name, &config, model_args.dtype.dtype(), connection, device_args, ui);
+            }
+            Self::Random { config, .. } => random_model::make(&config, model_args.dtype, ui)?,
+        };
+        let connected = Session::connect(model, model_args, device_args, ui)?;
+        Ok(connected.load(ui, bench::prepare_start)?.into_running())
+    }
 }
 
-fn setting(model: String, session: &Session, unix_time_s: u64) -> Setting {
-    let engine = &session.engine;
+/// Whether random weights are made up by the device: a single one with a memory of its own, or one that is asked to.
+fn makes_weights_on_device(args: &BenchArgs, config: &GemmaConfig) -> Result<bool> {
+    let BenchArgs { device, synth_on_device, .. } = args;
+    let is_single = device.bundle.bundle.is_none() && MeshPlan::read(&device.mesh)?.num_devices() == 1;
+    let can = is_single && config.encodings.is_dense();
+    if *synth_on_device && !can {
+        bail!(
+            "--synth-on-device is for one device, weights that are not encoded, and no bundle: leave it out, or leave              out the rest"
+        );
+    }
+    let kind = device.choice.device.plugin_kind().unwrap_or_else(|| device::best_present().0);
+    Ok(can && (*synth_on_device || kind != PluginKind::Cpu))
+}
+
+/// An error of a measurement; of a shortage of memory it says what was asked, what was free, and what fits.
+fn explained(running: &Running, error: BenchError) -> anyhow::Error {
+    match error {
+        BenchError::Engine(error) => running.explain(error),
+        error => error.into(),
+    }
+}
+
+fn setting(model: String, running: &Running, unix_time_s: u64) -> Setting {
+    let engine = &running.engine;
     let client = engine.placement().client();
     Setting {
         model,
@@ -181,7 +262,7 @@ fn setting(model: String, session: &Session, unix_time_s: u64) -> Setting {
         device: engine.placement().to_string(),
         threads: Probes::new().threads(),
         lapidary_version: env!("CARGO_PKG_VERSION").to_owned(),
-        plugin_version: session
+        plugin_version: running
             .plugin_version
             .clone()
             .unwrap_or_else(|| client.platform_version().to_owned()),
@@ -191,21 +272,32 @@ fn setting(model: String, session: &Session, unix_time_s: u64) -> Setting {
     }
 }
 
-/// Runs the tests, as many as Ctrl-C leaves time for, between two measurements of what the devices can do.
+/// A test that failed, where the others go on.
+#[derive(Serialize)]
+struct FailedTest {
+    #[serde(flatten)]
+    test: Test,
+    /// Why.
+    failed: String,
+}
+
+/// Runs the tests, as many as Ctrl-C leaves time for, between two measurements of what the devices can do. Where each test
+/// is told of as soon as it is finished, one that fails is, too; the first failure is then given beside the report.
 fn measure(
-    session: &Session,
+    running: &Running,
     setting: Setting,
     tests: &[Test],
-    repetitions: Repetitions,
+    args: &BenchArgs,
     ui: &Ui,
-) -> Result<Report> {
-    let engine = &session.engine;
+) -> Result<(Report, Option<anyhow::Error>)> {
+    let (repetitions, tells_each) = (args.repetitions(), args.output == OutputArg::Jsonl);
+    let engine = &running.engine;
     let _catch = interrupt::catch();
     let spinner = ui.spinner("the first token".to_owned());
-    let start = bench::start(engine, session.plugin_s, session.load_s);
+    let start = bench::start(engine, running.plugin_s, running.load_s);
     spinner.finish_and_clear();
-    session.tell_compilations(ui);
-    let start = start?;
+    running.tell_compilations(ui);
+    let start = start.map_err(|error| explained(running, error))?;
     let peak_memory_bytes = bench::peak_memory();
 
     let mut probes = Probes::new();
@@ -226,14 +318,32 @@ fn measure(
         complete: false,
         tests: Vec::new(),
     };
+    if tells_each {
+        report.relate();
+        output::json(&report)?;
+    }
+    let mut failure = None;
     for (number, test) in tests.iter().enumerate() {
         let spinner = ui.spinner(format!("{test} ({} of {})", number + 1, tests.len()));
-        let measured = bench::measure(engine, test, repetitions, &mut interrupt::poll);
+        let measured = bench::measure(engine, test, repetitions, args.steps_per_dispatch, &mut interrupt::poll);
         spinner.finish_and_clear();
-        session.tell_compilations(ui);
-        let Some(measurement) = measured? else { break };
+        running.tell_compilations(ui);
+        let measurement = match measured.map_err(|error| explained(running, error)) {
+            Ok(Some(measurement)) => measurement,
+            Ok(None) => break,
+            Err(error) if tells_each => {
+                output::json(&FailedTest { test: *test, failed: format!("{error:#}") })?;
+                failure.get_or_insert(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         ui.remark(format_args!("{test}: {:.2} tokens/s", measurement.tokens_per_s.mean));
         report.tests.push(measurement);
+        if tells_each {
+            report.relate();
+            output::json(&report.tests.last())?;
+        }
     }
     report.complete = report.tests.len() == tests.len();
     if report.complete {
@@ -244,5 +354,5 @@ fn measure(
     report.programs = CompiledProgram::so_far(engine);
     let peaks = report.tests.iter().filter_map(|test: &Measurement| test.peak_memory_bytes);
     report.peak_memory_bytes = peaks.chain(report.peak_memory_bytes).max();
-    Ok(report)
+    Ok((report, failure))
 }

@@ -71,6 +71,9 @@ pub struct PlanArgs {
 struct Report {
     model: String,
     dtype: String,
+    /// How weights are stored; absent if they are in `dtype`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<String>,
     target: String,
     batch: usize,
     context: usize,
@@ -113,6 +116,7 @@ pub fn run(args: PlanArgs, ui: &Ui) -> Result<ExitCode> {
     let report = Report {
         model,
         dtype: dtype.to_string(),
+        weights: Some(&config.encodings).filter(|encodings| !encodings.is_dense()).map(ToString::to_string),
         target: args.target.to_string(),
         batch: request.batch,
         context,

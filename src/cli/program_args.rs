@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use lapidary::engine::preferred_dtype;
 use lapidary::graph::DType;
 use lapidary::lower::{Mesh, ShardingRules};
 use lapidary::models::builtin;
 use lapidary::models::checkpoint::{LocateError, locate};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::dtype::StoredDtype;
+use lapidary::models::encoding::{Encodings, WeightScheme};
 
 use super::args::{DtypeArg, whole};
 use super::mesh::read_rules;
@@ -23,9 +24,16 @@ pub struct ProgramArgs {
     #[arg(long, short, value_name = "NAME|FILE|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub model: String,
 
-    /// Element type of weights and activations; auto keeps bf16, and runs f32 and f16 checkpoints in f32.
+    /// Element type of activations, and of weights that are not in few bits; auto keeps bf16, and runs f32 and f16
+    /// checkpoints in f32.
     #[arg(long, value_enum, default_value_t = DtypeArg::Auto)]
     dtype: DtypeArg,
+
+    /// How weights are stored, and so taken by the programs: bf16 (all as --dtype says), or codes of 8 or 4 bits with a
+    /// scale for each GROUP of inputs: int8 has one for each output, int4 one for 64 inputs. By default as the model's
+    /// config says.
+    #[arg(long, value_name = "bf16|int8|int4[:GROUP]")]
+    weights: Option<WeightScheme>,
 
     /// Devices in a grid of named axes, such as data=2,model=4: the rows of a batch are split over data; heads,
     /// feed-forward and vocabulary over model.
@@ -50,9 +58,9 @@ pub struct ProgramArgs {
 pub struct ProgramChoice {
     /// What the model is called.
     pub model: String,
-    /// Its sizes.
+    /// Its sizes, and how its weights are stored.
     pub config: GemmaConfig,
-    /// Element type of weights and activations.
+    /// Element type of activations, and of weights that are not in few bits.
     pub dtype: DType,
     /// How logical axes are split.
     pub rules: ShardingRules,
@@ -64,13 +72,13 @@ impl ProgramArgs {
     /// Reads the files that the arguments name.
     ///
     /// # Errors
-    /// If there is no such model, or a file cannot be read or used.
+    /// If there is no such model, a file cannot be read or used, or groups do not divide the model's sizes.
     pub fn read(&self) -> Result<ProgramChoice> {
-        let config = open_config(&self.model)?;
-        let stored = match config.checkpoint_dtype {
-            StoredDtype::Bf16 => DType::BF16,
-            StoredDtype::F32 | StoredDtype::F16 => DType::F32,
-        };
+        let mut config = open_config(&self.model)?;
+        if let Some(scheme) = self.weights {
+            config.encodings = Encodings::uniform(&config, scheme)?;
+        }
+        let stored = preferred_dtype(config.checkpoint_dtype, !config.encodings.is_dense());
         let rules = self.rules.as_deref().map(read_rules).transpose()?;
         Ok(ProgramChoice {
             model: short_name(&self.model),

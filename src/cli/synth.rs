@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{BinaryBytes, HumanCount};
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::dtype::StoredDtype;
+use lapidary::models::encoding::{Encodings, WeightScheme};
 use lapidary::models::progress::Progress;
 use lapidary::models::synth::{SynthOptions, SynthReport, synth};
 use serde_json::json;
@@ -21,6 +22,7 @@ use super::{interrupt, output};
 #[command(after_help = "Examples:
   lapidary synth --config gemma2-2b --out gemma2-2b-random
   lapidary synth --config gemma2-27b --layers 2 --out two-layers --dtype f32
+  lapidary synth --config gemma2-2b --weights int4:128 --out gemma2-2b-int4
   lapidary synth --config tiny --out tiny --seed 7 --max-shard-size 100KB --json")]
 pub struct SynthArgs {
     /// Model whose shape to take: gemma-2b, gemma-7b, gemma2-2b, gemma2-9b, gemma2-27b, tiny.
@@ -35,9 +37,14 @@ pub struct SynthArgs {
     #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = whole::<u64>)]
     seed: u64,
 
-    /// Element type of the files.
+    /// Element type of weights that are not in few bits, and of the scales of those that are.
     #[arg(long, value_enum, default_value_t = StoredDtypeArg::Bf16)]
     dtype: StoredDtypeArg,
+
+    /// How weights are stored: bf16 (all as --dtype says), or codes of 8 or 4 bits with a scale for each GROUP of
+    /// inputs: int8 has one for each output, int4 one for 64 inputs.
+    #[arg(long, value_name = "bf16|int8|int4[:GROUP]", default_value_t)]
+    weights: WeightScheme,
 
     /// Most bytes of weights in one file.
     #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = size)]
@@ -114,14 +121,17 @@ enum StoredDtypeArg {
 /// left behind.
 pub fn run(args: SynthArgs, ui: &Ui) -> Result<()> {
     let named = GemmaConfig::named(&args.config)?;
-    let config = args.sizes.apply(named).context("these sizes do not make a model")?;
+    let mut config = args.sizes.apply(named).context("these sizes do not make a model")?;
+    let dtype = match args.dtype {
+        StoredDtypeArg::Bf16 => StoredDtype::Bf16,
+        StoredDtypeArg::F32 => StoredDtype::F32,
+        StoredDtypeArg::F16 => StoredDtype::F16,
+    };
+    config.checkpoint_dtype = dtype;
+    config.encodings = Encodings::uniform(&config, args.weights)?;
     let options = SynthOptions {
         seed: args.seed,
-        dtype: match args.dtype {
-            StoredDtypeArg::Bf16 => StoredDtype::Bf16,
-            StoredDtypeArg::F32 => StoredDtype::F32,
-            StoredDtypeArg::F16 => StoredDtype::F16,
-        },
+        dtype,
         max_shard_bytes: args.max_shard_size,
         replace: args.force,
     };

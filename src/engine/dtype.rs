@@ -1,24 +1,40 @@
 //! The three vocabularies of element types: stored, in the graph, on the device.
 
 use lapidary_graph::DType;
-use lapidary_models::dtype::StoredDtype;
+use lapidary_models::dtype::{StoredDtype, TensorDtype};
 use lapidary_runtime::ElementType;
 
-/// The dtype to compute in, given how the weights are stored. f16 has more mantissa than bf16 and less
-/// range than the activations of larger Gemmas need, so only f32 does it justice.
-pub(super) fn preferred(stored: StoredDtype) -> DType {
+/// The dtype to compute in, given how the weights are stored. f16 has more mantissa than bf16 and less range than the
+/// activations of larger Gemmas need, so only f32 does it justice; beside weights in few bits, what it has more is
+/// nothing to theirs.
+pub fn preferred_dtype(stored: StoredDtype, encoded: bool) -> DType {
     match stored {
         StoredDtype::Bf16 => DType::BF16,
+        StoredDtype::F16 if encoded => DType::BF16,
         StoredDtype::F32 | StoredDtype::F16 => DType::F32,
     }
 }
 
 /// The stored dtype whose bytes are those of `dtype`.
-pub(super) fn stored(dtype: DType) -> Option<StoredDtype> {
+pub(super) fn stored(dtype: DType) -> Option<TensorDtype> {
     match dtype {
-        DType::BF16 => Some(StoredDtype::Bf16),
-        DType::F32 => Some(StoredDtype::F32),
-        _ => None,
+        DType::BF16 => Some(StoredDtype::Bf16.into()),
+        DType::F16 => Some(StoredDtype::F16.into()),
+        DType::F32 => Some(StoredDtype::F32.into()),
+        DType::S8 => Some(TensorDtype::I8),
+        DType::U8 => Some(TensorDtype::U8),
+        DType::S32 => Some(TensorDtype::I32),
+        DType::S64 => Some(TensorDtype::I64),
+        DType::Pred
+        | DType::S4
+        | DType::S16
+        | DType::U4
+        | DType::U16
+        | DType::U32
+        | DType::U64
+        | DType::F8E4M3FN
+        | DType::F8E5M2
+        | DType::F64 => None,
     }
 }
 

@@ -1,17 +1,19 @@
 //! From a checkpoint to an engine: programs become executables while weights are on their way.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lapidary_graph::DType;
 use lapidary_models::checkpoint::Checkpoint;
+use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{Phase, ProgramShape};
 use lapidary_models::progress::OnProgress;
 
 use super::cache::ExecutableCache;
+use super::executables::{Executables, Maker};
 use super::programs::{GraphPrograms, ProgramSource};
 use super::weights::Weights;
-use super::{Engine, EngineError, Placement, dtype};
+use super::{Engine, EngineError, Placement, preferred_dtype};
 use crate::bundle::BundlePrograms;
 
 /// An engine whose weights are still to be [loaded](Self::load).
@@ -20,10 +22,11 @@ pub struct UnloadedEngine(Engine);
 
 impl Engine {
     /// Loads `checkpoint` onto the devices of `placement` in `dtype`, or in the dtype that suits how it is stored
-    /// (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Each device gets only its shards.
+    /// (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Weights that are encoded stay so, whatever
+    /// the dtype; f16 beside them becomes bf16. Each device gets only its shards.
     ///
-    /// Shards that are already stored in that dtype, in one piece and aligned, are used in place where the device
-    /// can.
+    /// Shards that are already stored in the element type they are held in, in one piece and aligned, are used in place
+    /// where the device can.
     ///
     /// # Errors
     /// If the platform has no target table, the dtype is not bf16 or f32, or a tensor does not load.
@@ -58,13 +61,25 @@ impl Engine {
         checkpoint: &Checkpoint,
         dtype: Option<DType>,
     ) -> Result<UnloadedEngine, EngineError> {
+        let dtype = dtype.unwrap_or_else(|| {
+            preferred_dtype(checkpoint.dtype(), !checkpoint.config().encodings.is_dense())
+        });
+        Self::unloaded_of(placement, checkpoint.config(), dtype)
+    }
+
+    /// An engine for models of `config` that has no weights yet.
+    pub(super) fn unloaded_of(
+        placement: &Placement,
+        config: &GemmaConfig,
+        dtype: DType,
+    ) -> Result<UnloadedEngine, EngineError> {
         let source = GraphPrograms {
             placement: placement.clone(),
             target: placement.target()?,
-            config: checkpoint.config().clone(),
-            dtype: dtype.unwrap_or_else(|| dtype::preferred(checkpoint.dtype())),
+            config: config.clone(),
+            dtype,
         };
-        UnloadedEngine::new(placement, checkpoint, Box::new(source))
+        UnloadedEngine::new(placement, config, Arc::new(source))
     }
 
     /// As [`load_bundle`](Self::load_bundle), but with none of the weights yet.
@@ -76,30 +91,29 @@ impl Engine {
         programs: BundlePrograms,
     ) -> Result<UnloadedEngine, EngineError> {
         let placement = programs.placement().clone();
-        UnloadedEngine::new(&placement, checkpoint, Box::new(programs))
+        UnloadedEngine::new(&placement, checkpoint.config(), Arc::new(programs))
     }
 }
 
 impl UnloadedEngine {
     fn new(
         placement: &Placement,
-        checkpoint: &Checkpoint,
-        source: Box<dyn ProgramSource>,
+        config: &GemmaConfig,
+        source: Arc<dyn ProgramSource>,
     ) -> Result<Self, EngineError> {
-        let mut config = checkpoint.config().clone();
+        let mut config = config.clone();
         config.context = source.context().min(config.context);
+        let target = placement.target()?;
+        let cache = ExecutableCache::off("the engine was given none");
         Ok(Self(Engine {
             placement: placement.clone(),
-            target: placement.target()?,
+            executables: Executables::new(Maker::new(placement, &target, &config, &source, &cache)),
+            target,
             config,
             source,
             weights: Weights::default(),
             load_time: Duration::ZERO,
-            cache: ExecutableCache::off("the engine was given none"),
-            programs: Mutex::default(),
-            growths: Mutex::default(),
-            compilations: Mutex::default(),
-            compile_time: Mutex::default(),
+            cache,
             launch: Mutex::default(),
         }))
     }
@@ -108,6 +122,16 @@ impl UnloadedEngine {
     #[must_use]
     pub fn with_cache(self, cache: ExecutableCache) -> Self {
         Self(self.0.with_cache(cache))
+    }
+
+    /// The engine, which has no weights to run with.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0
+    }
+
+    /// The engine with weights that came otherwise than from a checkpoint, in `load_time`.
+    pub(super) fn with_weights(self, weights: Weights, load_time: Duration) -> Engine {
+        Engine { weights, load_time, ..self.0 }
     }
 
     /// Loads the weights. At the same time, in another thread, `prepare` has the engine make executables of programs
@@ -127,10 +151,15 @@ impl UnloadedEngine {
             let preparing = scope.spawn(|| prepare(&engine));
             let weights = load_weights(&engine, checkpoint, progress);
             let time = started.elapsed();
+            if let Ok(weights) = &weights {
+                // Until the executables are there, this thread has nothing else to do.
+                weights.prefault_while(|| !preparing.is_finished());
+            }
             // A panic of the caller's own goes on as one.
             let prepared = preparing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (weights, time, prepared)
         });
+        engine.executables.set_waiting_time(started.elapsed().saturating_sub(time));
         (engine.weights, engine.load_time) = (weights?, time);
         prepared?;
         Ok(engine)
@@ -143,14 +172,18 @@ fn load_weights(
     progress: OnProgress<'_>,
 ) -> Result<Weights, EngineError> {
     let Engine { placement, source, .. } = engine;
-    // All programs of a model take them alike, so a small one tells.
-    let smallest = ProgramShape {
+    let smallest = smallest_program(source.as_ref());
+    let tensors = source.interface(&smallest)?.weights();
+    Weights::load(placement, checkpoint, &tensors, progress)
+}
+
+/// A small program, which tells how all of them take the weights.
+pub(super) fn smallest_program(source: &dyn ProgramSource) -> ProgramShape {
+    ProgramShape {
         phase: Phase::Decode,
         batch: source.rows(1),
         tokens: 1,
         capacity: source.capacity(1),
         dtype: source.dtype(),
-    };
-    let shardings = source.interface(&smallest)?.weight_shardings();
-    Weights::load(placement, checkpoint, source.dtype(), &shardings, progress)
+    }
 }

@@ -6,12 +6,18 @@ pub mod cache;
 pub(crate) mod compile;
 mod dtype;
 mod error;
+mod executables;
 mod generate;
+mod host_shard;
 mod inputs;
 mod kernels;
 mod loading;
+mod out_of_memory;
 mod placement;
+mod prefault;
 pub(crate) mod programs;
+pub(crate) mod random_arrays;
+mod random_weights;
 mod region;
 mod report;
 mod sampling;
@@ -22,17 +28,17 @@ mod state;
 mod stop;
 mod weights;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lapidary_graph::DType;
 use lapidary_lower::Target;
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{Phase, ProgramShape};
-use lapidary_runtime::LoadedExecutable;
 
 pub use batch::{Batch, CacheGrowth, Choice};
+pub(crate) use batch::{Chosen, SampledRow};
+pub use dtype::preferred_dtype;
 pub use error::EngineError;
 pub use generate::{
     FinishReason, GenerateOptions, Generation, MAX_STEPS_PER_DISPATCH, Piece, PrefixCache,
@@ -40,6 +46,7 @@ pub use generate::{
 };
 pub use kernels::{Kernels, UnknownKernel};
 pub use loading::UnloadedEngine;
+pub use out_of_memory::{DeviceMemory, OutOfMemory, Purpose};
 pub use placement::{Placement, PlacementError};
 pub use sampling::{Sampling, SamplingError};
 pub use score::{OnLogits, Score, ScoreChunk};
@@ -48,6 +55,7 @@ pub use stop::{Passed, StopMatcher};
 pub use weights::LoadStats;
 
 use cache::{Compilation, EngineProgram, ExecutableCache, Origins};
+use executables::{Executable, Executables, Maker};
 use programs::{CompiledProgram, ProgramSource};
 use weights::Weights;
 
@@ -66,20 +74,18 @@ const MIN_CAPACITY: usize = 128;
 
 /// A model ready to run on the devices of a placement.
 ///
-/// Weights are loaded once; programs are compiled when a batch first needs them.
+/// Weights are loaded once; programs are compiled when a batch first needs them, or ahead of that. An engine that is
+/// dropped waits for the compiler, if that is at work.
 #[derive(Debug)]
 pub struct Engine {
     placement: Placement,
     target: Target,
     config: GemmaConfig,
-    source: Box<dyn ProgramSource>,
+    source: Arc<dyn ProgramSource>,
     weights: Weights,
     load_time: Duration,
     cache: ExecutableCache,
-    programs: Mutex<HashMap<ProgramShape, Arc<CompiledProgram>>>,
-    growths: Mutex<HashMap<CacheGrowth, Arc<LoadedExecutable>>>,
-    compilations: Mutex<Vec<Arc<Compilation>>>,
-    compile_time: Mutex<Duration>,
+    executables: Executables,
     /// Held while a step is launched. Devices run programs in the order of launch, and programs meet in
     /// collectives: launched in different orders, two steps would wait for each other for ever.
     launch: Mutex<()>,
@@ -89,6 +95,9 @@ impl Engine {
     /// Takes executables from a cache and stores there what is compiled.
     #[must_use]
     pub fn with_cache(mut self, cache: ExecutableCache) -> Self {
+        let Self { placement, target, config, source, .. } = &self;
+        let maker = Maker::new(placement, target, config, source, &cache);
+        self.executables.set_maker(maker);
         self.cache = cache;
         self
     }
@@ -118,24 +127,35 @@ impl Engine {
         self.load_time
     }
 
-    /// Wall time spent so far on making executables of programs, or on finding them in the cache.
+    /// Wall time that was spent so far on waiting for executables and nothing else, be they compiled or found in the cache.
+    /// Those that are made while weights are loaded, or while other steps run, count as far as that was not enough time.
     pub fn compile_time(&self) -> Duration {
-        *lock(&self.compile_time)
+        self.executables.waiting_time()
     }
 
     /// The programs that became executables so far, in their order.
     pub fn compilations(&self) -> Vec<Arc<Compilation>> {
-        lock(&self.compilations).clone()
+        self.executables.compilations()
+    }
+
+    /// Waits until no executable is being made ahead of its need, so that what follows is not disturbed by it.
+    pub fn settle(&self) {
+        self.executables.settle();
     }
 
     /// How many executables there are so far, by where they came from.
     pub fn origins(&self) -> Origins {
-        Origins::of(lock(&self.compilations).iter().map(|compilation| &**compilation))
+        Origins::of(self.compilations().iter().map(|compilation| &**compilation))
     }
 
     /// Sequences that can run at a time, where the programs there are set a limit.
     pub fn max_rows(&self) -> Option<usize> {
         self.source.max_rows()
+    }
+
+    /// Of some number of sequences, how many run at a time.
+    fn rows_at_a_time(&self, sequences: usize) -> usize {
+        sequences.min(self.max_rows().unwrap_or(usize::MAX)).max(1)
     }
 
     /// Whether there are executables so far, and none of them had to be compiled.
@@ -157,44 +177,18 @@ impl Engine {
         self.source.capacity(positions)
     }
 
-    /// Compiles what is not compiled yet of `shapes`, at the same time.
-    fn prepare(&self, shapes: &[ProgramShape]) -> Result<(), EngineError> {
-        let mut missing: Vec<ProgramShape> = Vec::new();
-        {
-            let programs = lock(&self.programs);
-            for shape in shapes {
-                if !programs.contains_key(shape) && !missing.contains(shape) {
-                    missing.push(*shape);
-                }
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let started = Instant::now();
-        let compiled = std::thread::scope(|scope| {
-            let compile = |shape| scope.spawn(move || self.compile(shape));
-            let running: Vec<_> = missing.iter().map(compile).collect();
-            running.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
-        });
-        *lock(&self.compile_time) += started.elapsed();
-        for (shape, program) in missing.into_iter().zip(compiled) {
-            let (program, compilation) = program.map_err(|_| EngineError::CompilerThread(shape))??;
-            lock(&self.compilations).push(Arc::new(compilation));
-            lock(&self.programs).insert(shape, Arc::new(program));
-        }
-        Ok(())
-    }
-
-    fn compile(&self, shape: &ProgramShape) -> Result<(CompiledProgram, Compilation), EngineError> {
-        let started = Instant::now();
-        let (program, cache) = self.source.program(shape, &self.cache)?;
-        Ok((program, Compilation { program: EngineProgram::Step(*shape), time: started.elapsed(), cache }))
+    /// Makes the executables of `now`, at the same time, and begins those of `later`, which steps wait for.
+    fn prepare(&self, now: &[ProgramShape], later: &[ProgramShape]) -> Result<(), EngineError> {
+        let programs = |shapes: &[ProgramShape]| shapes.iter().copied().map(EngineProgram::Step).collect::<Vec<_>>();
+        self.executables.prepare(&programs(now), &programs(later))
     }
 
     fn program(&self, shape: ProgramShape) -> Result<Arc<CompiledProgram>, EngineError> {
-        self.prepare(&[shape])?;
-        lock(&self.programs).get(&shape).cloned().ok_or(EngineError::CompilerThread(shape))
+        let program = EngineProgram::Step(shape);
+        match self.executables.get(program)? {
+            Executable::Step(step) => Ok(step),
+            Executable::Growth(_) => Err(EngineError::CompilerThread(program)),
+        }
     }
 
     /// The shape of a program for `rows` sequences, idle rows included.

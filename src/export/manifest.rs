@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use lapidary_graph::{LogicalAxes, TensorType};
 use lapidary_lower::sharding::DimSharding;
 use lapidary_lower::{EntryShardings, Sharding};
+use lapidary_models::config::GemmaConfig;
+use lapidary_models::encoding::Encodings;
 use lapidary_models::program::{
     Input, Output, ParamRole, ParamSpec, Program, ResultRole, ResultSpec, StateKind,
 };
+use lapidary_runtime::CompilerFlag;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,7 +34,7 @@ pub struct Manifest {
     pub sha256: String,
     /// The model.
     pub model: ModelManifest,
-    /// Element type of weights and activations.
+    /// Element type of activations and of weights that are not encoded.
     pub dtype: String,
     /// What the programs are for.
     pub target: TargetManifest,
@@ -93,7 +96,7 @@ pub struct GeneratorManifest {
 pub struct ModelManifest {
     /// What it was called.
     pub name: String,
-    /// Its `config.json`.
+    /// Its `config.json`, without how the weights are stored: that is what the programs' parameters are.
     pub config: Value,
 }
 
@@ -104,8 +107,8 @@ pub struct TargetManifest {
     pub spec: Option<String>,
     /// The table that the programs were lowered with.
     pub table: String,
-    /// XLA flags that the programs are to be compiled with on that platform to mean what they say.
-    pub compiler_flags: BTreeMap<String, bool>,
+    /// XLA flags that the programs are to be compiled with on that platform.
+    pub compiler_flags: BTreeMap<String, CompilerFlag>,
 }
 
 /// An axis of a mesh.
@@ -234,7 +237,10 @@ impl Manifest {
         let lines: String =
             programs.iter().map(|program| format!("{}  {}\n", program.sha256, program.file)).collect();
         let table = request.lowering();
-        let flags = table.compiler_flags.iter().map(|(name, value)| (name.to_string(), *value));
+        let flags = table.flags_for(request.mesh.num_devices());
+        let flags = flags.map(|(name, value)| (name.to_string(), CompilerFlag::Bool(value)));
+        let asked = request.compiler_flags.iter();
+        let asked = asked.map(|(name, value)| (name.clone(), CompilerFlag::String(value.clone())));
         let axes = request.mesh.axes().iter().filter(|_| request.mesh.num_devices() > 1);
         Self {
             format: FORMAT.to_string(),
@@ -246,13 +252,13 @@ impl Manifest {
             model: ModelManifest {
                 name: request.model.to_string(),
                 // What was just written as JSON can be read.
-                config: serde_json::from_str(&request.config.to_json()).unwrap_or_default(),
+                config: serde_json::from_str(&sizes(request.config).to_json()).unwrap_or_default(),
             },
             dtype: request.dtype.to_string(),
             target: TargetManifest {
                 spec: request.target.map(ToString::to_string),
                 table: table.name.to_string(),
-                compiler_flags: flags.collect(),
+                compiler_flags: flags.chain(asked).collect(),
             },
             devices: request.mesh.num_devices(),
             mesh: axes.map(|(name, size)| AxisManifest { name: name.clone(), size: *size }).collect(),
@@ -269,6 +275,11 @@ impl Manifest {
             programs,
         }
     }
+}
+
+/// A config without how its weights are stored, which the parameters tell, and more exactly than a `config.json` can.
+fn sizes(config: &GemmaConfig) -> GemmaConfig {
+    GemmaConfig { encodings: Encodings::default(), ..config.clone() }
 }
 
 impl ProgramManifest {
@@ -293,7 +304,7 @@ impl ProgramManifest {
 impl ParamManifest {
     fn new(param: &ParamSpec, sharding: &Sharding) -> Self {
         let role = match &param.role {
-            ParamRole::Weight(spec) => RoleManifest::Weight { tensor: spec.name.clone() },
+            ParamRole::Weight(tensor) => RoleManifest::Weight { tensor: tensor.name.clone() },
             ParamRole::Input(input) => RoleManifest::Input { input: input_name(*input).to_string() },
             ParamRole::State { layer, kind } => state(*layer, *kind),
         };

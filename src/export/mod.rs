@@ -9,6 +9,8 @@ mod new_directory;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use lapidary_graph::verify::verify_program;
 use lapidary_graph::{DType, Module};
 use lapidary_lower::{EntryShardings, LowerOptions, Mesh, ShardingRules, Target, entry_shardings, lower};
@@ -36,9 +38,9 @@ use crate::target::TargetSpec;
 pub struct ExportRequest<'a> {
     /// What the model is called.
     pub model: &'a str,
-    /// The model.
+    /// The model, and how its weights are stored.
     pub config: &'a GemmaConfig,
-    /// Element type of weights and activations.
+    /// Element type of activations and of weights that are not encoded.
     pub dtype: DType,
     /// Devices that the programs are for; `None` for any, in the plain forms of every operation.
     pub target: Option<&'a TargetSpec>,
@@ -46,6 +48,8 @@ pub struct ExportRequest<'a> {
     pub mesh: &'a Mesh,
     /// How logical axes are split over it.
     pub rules: &'a ShardingRules,
+    /// Flags of the compiler on top of the target's, by name.
+    pub compiler_flags: &'a BTreeMap<String, String>,
 }
 
 impl ExportRequest<'_> {

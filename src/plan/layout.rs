@@ -5,7 +5,8 @@ use lapidary_lower::sharding::AxisUnits;
 use lapidary_lower::{Mesh, Sharding, ShardingRules, entry_shardings};
 use lapidary_models::config::{AttentionKind, GemmaConfig};
 use lapidary_models::program::{Input, ParamRole, ParamSpec, Program, ProgramShape};
-use lapidary_models::weights::{WeightRole, WeightSpec};
+use lapidary_models::encoding::{WeightPart, WeightTensor};
+use lapidary_models::weights::WeightRole;
 
 use super::PlanRequest;
 
@@ -57,15 +58,18 @@ impl<'a> Layout<'a> {
         self.params.iter().zip(&self.shardings)
     }
 
-    /// Every weight and how it is split.
-    pub(super) fn weights(&self) -> impl Iterator<Item = (&WeightSpec, &Sharding)> {
+    /// Every weight and how it is split: its values, or its codes.
+    pub(super) fn weights(&self) -> impl Iterator<Item = (&WeightTensor, &Sharding)> {
         self.sharded_params().filter_map(|(param, sharding)| match &param.role {
-            ParamRole::Weight(spec) => Some((spec, sharding)),
+            ParamRole::Weight(tensor) => match tensor.part {
+                WeightPart::Values | WeightPart::Codes => Some((tensor, sharding)),
+                WeightPart::Scales | WeightPart::Offsets => None,
+            },
             ParamRole::Input(_) | ParamRole::State { .. } => None,
         })
     }
 
-    /// Bytes of the weights on each device.
+    /// Bytes of the weights on each device, codes and scales as they are.
     pub(super) fn weight_bytes(&self) -> u64 {
         let weights = self.sharded_params().filter(|(param, _)| matches!(param.role, ParamRole::Weight(_)));
         sum(weights.map(|(param, sharding)| shard_bytes(&param.ty, sharding)))
@@ -73,8 +77,8 @@ impl<'a> Layout<'a> {
 
     /// Dimensions that each device has of the weights of a role; all layers have the same.
     pub(super) fn weight_shard(&self, role: WeightRole) -> [usize; 2] {
-        let weight = self.weights().find(|(spec, _)| spec.role == role);
-        match weight.map(|(_, sharding)| sharding.shard_shape()).as_deref() {
+        let weight = self.weights().find(|(tensor, _)| tensor.weight.role == role);
+        match weight.map(|(tensor, sharding)| elements(tensor, sharding)).as_deref() {
             Some([rows, columns]) => [*rows, *columns],
             _ => [0, 0],
         }
@@ -129,6 +133,15 @@ impl<'a> Layout<'a> {
     fn bind(&self, axes: &LogicalAxes, ty: &TensorType) -> Sharding {
         self.rules.bind(Some(axes), ty, self.mesh, &self.units)
     }
+}
+
+/// Dimensions of what each device has of a weight, in elements: a byte holds two codes of 4 bits.
+pub(super) fn elements(tensor: &WeightTensor, sharding: &Sharding) -> Vec<usize> {
+    let mut held = sharding.shard_shape();
+    for ((held, &stored), &elements) in held.iter_mut().zip(&tensor.dims).zip(&tensor.weight.dims) {
+        *held *= elements.checked_div(stored).unwrap_or(1);
+    }
+    held
 }
 
 /// Bytes of one shard of a value.

@@ -34,7 +34,7 @@ pub use work::{Collective, Work};
 pub struct PlanRequest<'a> {
     /// The model.
     pub config: &'a GemmaConfig,
-    /// Element type of weights, activations and KV cache: bf16 or f32.
+    /// Element type of activations, KV cache, and weights that are not encoded: bf16 or f32.
     pub dtype: DType,
     /// The devices.
     pub target: &'a TargetSpec,
@@ -80,7 +80,7 @@ pub struct Plan {
 /// Bytes on one device; the same on every device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Memory {
-    /// Weights, padding and copies included.
+    /// Weights as they are stored, padding and copies included.
     pub weights_bytes: u64,
     /// KV cache of the batch.
     pub kv_cache_bytes: u64,

@@ -5,7 +5,7 @@ use lapidary_models::weights::WeightRole;
 use serde::Serialize;
 
 use super::activations::keys_seen;
-use super::layout::{Layout, product};
+use super::layout::{Layout, elements, product};
 
 /// What each device has to do in a step, at least.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -57,10 +57,10 @@ impl Work {
 fn weight_flops(layout: &Layout<'_>, shape: &ProgramShape) -> f64 {
     let step = layout.step(shape);
     let rows = step.rows as f64;
-    let matrices = layout.weights().filter(|(spec, _)| spec.dims.len() == 2);
-    let flops = matrices.map(|(spec, sharding)| {
-        let elements: f64 = sharding.shard_shape().iter().map(|&size| size as f64).product();
-        let tokens = match (spec.role, shape.phase) {
+    let matrices = layout.weights().filter(|(tensor, _)| tensor.dims.len() == 2);
+    let flops = matrices.map(|(tensor, sharding)| {
+        let elements: f64 = elements(tensor, sharding).iter().map(|&size| size as f64).product();
+        let tokens = match (tensor.weight.role, shape.phase) {
             // Logits after the last token only.
             (WeightRole::Embedding, phase) if !matches!(phase, Phase::Score { .. }) => 1.0,
             _ => step.tokens as f64,
@@ -88,7 +88,7 @@ fn collectives(layout: &Layout<'_>, shape: &ProgramShape) -> Vec<Collective> {
     let width = shape.dtype.byte_width();
     let stream = product(&[step.rows, step.tokens, layout.config.hidden_size, width]);
     let split = |role: WeightRole, dim: usize| {
-        let weight = layout.weights().find(|(spec, _)| spec.role == role);
+        let weight = layout.weights().find(|(tensor, _)| tensor.weight.role == role);
         weight.and_then(|(_, sharding)| Some(sharding.dims().get(dim)?.shards())).unwrap_or(1)
     };
     let layers = layout.config.num_layers;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::header::HeaderError;
 use super::index::IndexError;
 use crate::config::ConfigError;
+use crate::encoding::{Encoding, StorageProblem};
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +128,41 @@ pub enum TensorProblem {
         found: Vec<usize>,
         /// The shape it should have.
         expected: Vec<usize>,
+    },
+    /// A tensor is not what the codes of a weight, or their scales, are.
+    #[error("{problem}, in {}", file.display())]
+    Storage {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        #[source]
+        problem: StorageProblem,
+    },
+    /// A weight is not stored as `config.json` says.
+    #[error(
+        "`{name}` in {} is {found}, but {declared} by the `quantization_config` of config.json; one of them is of \
+         another checkpoint",
+        file.display()
+    )]
+    Contradiction {
+        /// The weight.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// How it is stored.
+        found: Encoding,
+        /// How the config says that it is.
+        declared: Encoding,
+    },
+    /// A tensor of a way of encoding that is not supported.
+    #[error("`{name}` in {}: {reason}", file.display())]
+    Unsupported {
+        /// The tensor.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// What it stands for, and what is supported.
+        reason: &'static str,
     },
     /// Two files hold a tensor of one name.
     #[error("`{name}` is both in {} and in {}", first.display(), second.display())]

@@ -40,24 +40,34 @@ impl Checkpoint {
         let mut meter = Meter::new(self.byte_count(), progress);
         let mut found = Vec::new();
         for tensor in self.tensors() {
-            found.extend(scan(tensor, &mut meter)?);
+            match tensor.dtype.float() {
+                Some(dtype) => found.extend(scan(tensor, dtype, &mut meter)?),
+                // Every code is a number.
+                None => meter.advance(tensor.byte_count())?,
+            }
         }
         Ok(found)
     }
 }
 
-fn scan(tensor: &TensorView, meter: &mut Meter<'_>) -> Result<Option<NonFinite>, Cancelled> {
+fn scan(
+    tensor: &TensorView,
+    dtype: StoredDtype,
+    meter: &mut Meter<'_>,
+) -> Result<Option<NonFinite>, Cancelled> {
     let mut first = None;
     let mut count = 0;
     let mut start = 0;
     for block in tensor.bytes().chunks(BLOCK) {
-        let found = count_non_finite(tensor.dtype, block);
+        let found = count_non_finite(dtype, block);
         if found > 0 && first.is_none() {
-            first = first_non_finite(tensor.dtype, block)
-                .map(|(index, value)| (start / tensor.dtype.size() + index, value));
+            first =
+                first_non_finite(dtype, block).map(|(index, value)| (start / dtype.size() + index, value));
         }
         count += found as u64;
-        tensor.source.release(tensor.range.start + start..tensor.range.start + start + block.len());
+        if let Some((source, range)) = tensor.in_file() {
+            source.release(range.start + start..range.start + start + block.len());
+        }
         start += block.len();
         meter.advance(block.len())?;
     }

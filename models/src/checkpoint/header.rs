@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
-use crate::dtype::StoredDtype;
+use crate::dtype::TensorDtype;
 
 /// The format's own limit on a header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -50,7 +50,10 @@ pub enum HeaderError {
         tensor: String,
     },
     /// A tensor's element type is none that a Gemma checkpoint has.
-    #[error("tensor `{tensor}` has dtype `{dtype}`; supported are F32, BF16 and F16")]
+    #[error(
+        "tensor `{tensor}` has dtype `{dtype}`; supported are F32, BF16 and F16, and codes of 8 bits (I8) or of 4 \
+         (packed in I32)"
+    )]
     Dtype {
         /// The tensor.
         tensor: String,
@@ -83,7 +86,7 @@ pub enum HeaderError {
         /// The tensor.
         tensor: String,
         /// Its dtype.
-        dtype: StoredDtype,
+        dtype: TensorDtype,
         /// Its shape.
         dims: Vec<u64>,
         /// Its first byte.
@@ -127,7 +130,7 @@ fn before(next: Option<&str>) -> String {
 #[derive(Debug)]
 pub(super) struct HeaderTensor {
     pub(super) name: String,
-    pub(super) dtype: StoredDtype,
+    pub(super) dtype: TensorDtype,
     pub(super) dims: Vec<usize>,
     /// Where its elements are, from the start of the file.
     pub(super) range: std::ops::Range<usize>,
@@ -204,7 +207,7 @@ struct RawTensor {
 impl RawTensor {
     /// Checks what tiling has not: dtype, and size against shape. Offsets are known to lie in the file.
     fn check(self, name: String, data_start: usize) -> Result<HeaderTensor, HeaderError> {
-        let Some(dtype) = StoredDtype::from_safetensors_name(&self.dtype) else {
+        let Some(dtype) = TensorDtype::from_safetensors_name(&self.dtype) else {
             return Err(HeaderError::Dtype { tensor: name, dtype: self.dtype });
         };
         let (begin, end) = self.data_offsets;
@@ -261,6 +264,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dtype::StoredDtype;
 
     fn file(header: &str, data_len: usize) -> Vec<u8> {
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
@@ -284,7 +288,7 @@ mod tests {
         assert_eq!(tensors.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["a", "b", "empty"]);
         assert_eq!(tensors[1].range, data_start + 4..data_start + 12);
         assert_eq!(tensors[0].dims, [2, 1]);
-        assert_eq!(tensors[0].dtype, StoredDtype::Bf16);
+        assert_eq!(tensors[0].dtype, TensorDtype::Float(StoredDtype::Bf16));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Checkpoints as Hugging Face ships them: `config.json` and safetensors files, mapped into memory.
 
+mod encoded;
 mod error;
 mod finite;
 mod header;
 mod index;
 mod locate;
 mod open;
+mod repack;
 mod source;
 mod tensor;
 
@@ -14,6 +16,7 @@ pub use finite::NonFinite;
 pub use header::HeaderError;
 pub use index::IndexError;
 pub use locate::{HubCache, LocateError, locate};
+pub(crate) use repack::Repack;
 pub use source::Source;
 pub use tensor::TensorView;
 
@@ -22,10 +25,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::GemmaConfig;
-use crate::dtype::StoredDtype;
+use crate::dtype::{StoredDtype, TensorDtype};
+use crate::encoding::Encoding;
+use crate::weights::weight_specs;
 
-/// A model's config and weights: exactly the tensors of [`weight_specs`](crate::weights::weight_specs), each of
-/// its expected shape.
+/// A model's config and weights: exactly the tensors of [`weight_specs`](crate::weights::weight_specs), each weight of
+/// its expected shape, and in the encoding that the config's `encodings` have it in.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -46,7 +51,7 @@ impl Checkpoint {
         &self.path
     }
 
-    /// What `config.json` says.
+    /// What `config.json` says, and how the weights are stored.
     pub const fn config(&self) -> &GemmaConfig {
         &self.config
     }
@@ -61,29 +66,38 @@ impl Checkpoint {
         &self.tensors
     }
 
-    /// Bytes of all weights as stored.
+    /// Bytes of all weights, codes and scales included.
     pub fn byte_count(&self) -> u64 {
-        self.tensors.iter().map(|tensor| tensor.range.len() as u64).sum()
+        self.tensors.iter().map(|tensor| tensor.byte_count() as u64).sum()
     }
 
     /// What the checkpoint is made of, to show.
     pub fn summary(&self) -> CheckpointSummary {
         let mut bytes_by_dtype = BTreeMap::new();
         for tensor in &self.tensors {
-            *bytes_by_dtype.entry(tensor.dtype).or_default() += tensor.range.len() as u64;
+            *bytes_by_dtype.entry(tensor.dtype).or_default() += tensor.byte_count() as u64;
         }
         let files: HashSet<_> = self.tensors.iter().map(|tensor| Arc::as_ptr(&tensor.source)).collect();
         CheckpointSummary {
             tensors: self.tensors.len(),
             files: files.len(),
-            parameters: self.tensors.iter().map(|tensor| tensor.element_count() as u64).sum(),
+            parameters: self.config.parameter_count(),
             bytes_by_dtype,
         }
     }
 
-    /// The element type that most bytes are stored in, whatever `config.json` says.
+    /// The element type of the numbers that most bytes of the files are, codes and their scales left out; whatever
+    /// `config.json` says, unless there are none.
     pub fn dtype(&self) -> StoredDtype {
-        let bytes = self.summary().bytes_by_dtype;
+        let mut bytes: BTreeMap<StoredDtype, usize> = BTreeMap::new();
+        for spec in weight_specs(&self.config) {
+            if self.config.encodings.of(&spec) == Encoding::Dense
+                && let Some(tensor) = self.tensor(&spec.name).filter(|tensor| tensor.in_file().is_some())
+                && let Some(dtype) = tensor.dtype.float()
+            {
+                *bytes.entry(dtype).or_default() += tensor.byte_count();
+            }
+        }
         bytes
             .into_iter()
             .max_by_key(|(_, bytes)| *bytes)
@@ -98,11 +112,13 @@ pub struct CheckpointSummary {
     pub tensors: usize,
     /// Files they lie in.
     pub files: usize,
-    /// Elements over all tensors.
+    /// Elements over all weights, however they are stored.
     pub parameters: u64,
-    /// Bytes stored in each element type.
-    pub bytes_by_dtype: BTreeMap<StoredDtype, u64>,
+    /// Bytes of each element type.
+    pub bytes_by_dtype: BTreeMap<TensorDtype, u64>,
 }
 
+#[cfg(test)]
+mod encoded_tests;
 #[cfg(test)]
 mod tests;

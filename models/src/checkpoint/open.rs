@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::error::{CheckpointError, TensorProblem, TensorProblems};
 use super::source::Source;
 use super::tensor::TensorView;
-use super::{Checkpoint, header, index};
+use super::{Checkpoint, encoded, header, index};
 use crate::config::GemmaConfig;
+use crate::encoding::Encodings;
 use crate::files;
 use crate::weights::{WeightRole, WeightSpec, weight_specs};
 
@@ -28,8 +29,7 @@ impl Checkpoint {
             WeightFiles::Single(path) => read_single(Arc::new(map(&path)?))?,
             WeightFiles::Indexed(index) => read_shards(directory, &index)?,
         };
-        let tensors = select(directory, &config, tensors)?;
-        Ok(Self::new(directory.to_owned(), config, tensors))
+        Self::from_tensors(directory.to_owned(), config, tensors)
     }
 
     /// A checkpoint whose only safetensors file is in memory, be it allocated or part of the program; `name`
@@ -43,9 +43,18 @@ impl Checkpoint {
         bytes: impl Into<Cow<'static, [u8]>>,
     ) -> Result<Self, CheckpointError> {
         config.validate()?;
-        let path = PathBuf::from(name);
         let tensors = read_single(Arc::new(Source::memory(name, bytes.into())))?;
-        let tensors = select(&path, &config, tensors)?;
+        Self::from_tensors(PathBuf::from(name), config, tensors)
+    }
+
+    /// A checkpoint of the tensors by name that `path` holds, in whatever encoding they turn out to be.
+    pub(crate) fn from_tensors(
+        path: PathBuf,
+        mut config: GemmaConfig,
+        tensors: HashMap<String, TensorView>,
+    ) -> Result<Self, CheckpointError> {
+        let (encodings, tensors) = select(&path, &config, tensors)?;
+        config.encodings = encodings;
         Ok(Self::new(path, config, tensors))
     }
 }
@@ -103,12 +112,8 @@ fn read_single(source: Arc<Source>) -> Result<HashMap<String, TensorView>, Check
 fn read_file(source: &Arc<Source>) -> Result<Vec<TensorView>, CheckpointError> {
     let tensors = header::parse(source.bytes())
         .map_err(|error| CheckpointError::Header { path: source.path().to_owned(), source: error })?;
-    let view = |tensor: header::HeaderTensor| TensorView {
-        name: tensor.name,
-        dtype: tensor.dtype,
-        dims: tensor.dims,
-        source: Arc::clone(source),
-        range: tensor.range,
+    let view = |tensor: header::HeaderTensor| {
+        TensorView::stored(tensor.name, tensor.dtype, tensor.dims, Arc::clone(source), tensor.range)
     };
     Ok(tensors.into_iter().map(view).collect())
 }
@@ -161,40 +166,49 @@ fn read_shards(directory: &Path, index_path: &Path) -> Result<HashMap<String, Te
     Ok(tensors)
 }
 
-/// The tensors that `config` calls for, in order; an error unless the files hold just these.
+/// The tensors that `config` calls for, in order, and how they store its weights; an error unless the files hold just
+/// these.
 fn select(
     directory: &Path,
     config: &GemmaConfig,
     mut tensors: HashMap<String, TensorView>,
-) -> Result<Vec<TensorView>, CheckpointError> {
+) -> Result<(Encodings, Vec<TensorView>), CheckpointError> {
     let specs = weight_specs(config);
+    let mut encodings = Encodings::default();
     let mut selected = Vec::with_capacity(specs.len());
     let mut problems = Vec::new();
     for spec in specs {
-        match tensors.remove(&spec.name) {
-            None => problems.push(TensorProblem::Missing { name: spec.name, expected: spec.dims }),
-            Some(tensor) if tensor.dims != spec.dims => problems.push(TensorProblem::Shape {
-                name: spec.name,
-                file: tensor.source.path().to_owned(),
-                found: tensor.dims,
-                expected: spec.dims,
-            }),
-            Some(tensor) => selected.push(tensor),
+        let declared = Some(config.encodings.of(&spec)).filter(|_| !config.encodings.is_dense());
+        match encoded::take(&spec, &mut tensors, declared, directory) {
+            Ok((encoding, parts)) => {
+                encodings.set(&spec, encoding);
+                selected.extend(parts);
+            }
+            Err(problem) => {
+                // What is left of the weight is no problem of its own.
+                for name in [spec.packed_name(), spec.scales_name(), spec.offsets_name(), spec.name] {
+                    tensors.remove(&name);
+                }
+                problems.push(problem);
+            }
         }
     }
     let head = tensors.remove(LM_HEAD);
     let mut extra: Vec<_> = tensors.into_values().filter(|tensor| !is_derived(&tensor.name)).collect();
     extra.sort_by(|a, b| a.name.cmp(&b.name));
-    problems.extend(extra.into_iter().map(|tensor| TensorProblem::Extra {
-        name: tensor.name,
-        found: tensor.dims,
-        file: tensor.source.path().to_owned(),
+    problems.extend(extra.into_iter().map(|tensor| {
+        let TensorView { name, dims: found, source, .. } = tensor;
+        let file = source.path().to_owned();
+        match encoded::unsupported(&name) {
+            Some(reason) => TensorProblem::Unsupported { name, file, reason },
+            None => TensorProblem::Extra { name, found, file },
+        }
     }));
     no_problems(directory, problems)?;
     if let Some(head) = head {
         check_tied(config, &selected, &head)?;
     }
-    Ok(selected)
+    Ok((encodings, selected))
 }
 
 fn no_problems(directory: &Path, problems: Vec<TensorProblem>) -> Result<(), CheckpointError> {
@@ -227,12 +241,13 @@ fn check_tied(
 /// Compares two tensors bit by bit, without keeping what was read resident.
 fn is_same(a: &TensorView, b: &TensorView) -> bool {
     const BLOCK: usize = 8 << 20;
-    let mut blocks = a.bytes().chunks(BLOCK).zip(b.bytes().chunks(BLOCK)).enumerate();
+    let (a_bytes, b_bytes) = (a.bytes(), b.bytes());
+    let mut blocks = a_bytes.chunks(BLOCK).zip(b_bytes.chunks(BLOCK)).enumerate();
     let same_block = |(at, (a_block, b_block)): (usize, (&[u8], &[u8]))| {
         let same = a_block == b_block;
-        for tensor in [a, b] {
-            let start = tensor.range.start + at * BLOCK;
-            tensor.source.release(start..start + a_block.len());
+        for (source, range) in [a, b].into_iter().filter_map(TensorView::in_file) {
+            let start = range.start + at * BLOCK;
+            source.release(start..start + a_block.len());
         }
         same
     };

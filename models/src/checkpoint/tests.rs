@@ -28,7 +28,7 @@ fn written(options: &SynthOptions) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// A safetensors file with `edit` made to its header and `extra` bytes of data.
-fn edited(file: &[u8], edit: impl FnOnce(&mut Value), extra: &[u8]) -> Vec<u8> {
+pub(super) fn edited(file: &[u8], edit: impl FnOnce(&mut Value), extra: &[u8]) -> Vec<u8> {
     let header_len = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let mut header: Value = serde_json::from_slice(&file[8..8 + header_len]).unwrap();
     edit(&mut header);
@@ -45,7 +45,7 @@ fn from_edited(edit: impl FnOnce(&mut Value), extra: &[u8]) -> Result<Checkpoint
     Checkpoint::from_bytes(config(), "model", edited(&file, edit, extra))
 }
 
-fn rename(header: &mut Value, from: &str, to: &str) {
+pub(super) fn rename(header: &mut Value, from: &str, to: &str) {
     let entry = header.as_object_mut().unwrap().shift_remove(from).unwrap();
     header[to] = entry;
 }
@@ -58,7 +58,7 @@ fn edit_index(directory: &Path, edit: impl FnOnce(&mut Value)) {
     std::fs::write(&path, index.to_string()).unwrap();
 }
 
-fn problems(result: Result<Checkpoint, CheckpointError>) -> Vec<TensorProblem> {
+pub(super) fn problems(result: Result<Checkpoint, CheckpointError>) -> Vec<TensorProblem> {
     match result.unwrap_err() {
         CheckpointError::Tensors { problems, .. } => problems.0,
         other => panic!("expected tensor problems, got {other:?}"),

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Architecture, AttentionKind, ConfigError, GemmaConfig, GenerationConfig, alternating_layers};
+use super::{
+    Architecture, AttentionKind, ConfigError, GemmaConfig, GenerationConfig, alternating_layers, quantization,
+};
 use crate::dtype::StoredDtype;
+use crate::encoding::Encodings;
 use crate::files;
 use crate::json::{FieldTypeError, Fields, excerpt, type_name};
 
@@ -55,7 +58,7 @@ impl GemmaConfig {
         let head_dim = required(&fields, "head_dim")?;
         let sliding_window = sliding_window(&fields, architecture)?;
         let softcap = |field, default| softcap(&fields, architecture, field, default);
-        let config = Self {
+        let mut config = Self {
             architecture,
             vocab_size: required(&fields, "vocab_size")?,
             hidden_size: required(&fields, "hidden_size")?,
@@ -76,8 +79,10 @@ impl GemmaConfig {
             eos_token_ids: some_or(fields.token_ids("eos_token_id")?, 1),
             pad_token_id: fields.token_id("pad_token_id")?.unwrap_or(0),
             checkpoint_dtype: checkpoint_dtype(&fields)?,
+            encodings: Encodings::default(),
         };
         config.validate()?;
+        config.encodings = quantization::read(&fields, &config)?;
         Ok(config)
     }
 
@@ -137,9 +142,6 @@ fn architecture(fields: &Fields<'_>) -> Result<Architecture, ConfigError> {
 fn refuse_variations(fields: &Fields<'_>) -> Result<(), ConfigError> {
     let unsupported =
         |field, value: &Value, reason| Err(ConfigError::Unsupported { field, value: excerpt(value), reason });
-    if let Some(value) = fields.value("quantization_config") {
-        return unsupported("quantization_config", value, "quantized checkpoints are not supported");
-    }
     let unwanted = [
         ("attention_bias", true, "Gemma's projections have no bias"),
         ("tie_word_embeddings", false, "Gemma's embedding is also its output projection"),

@@ -4,6 +4,7 @@ mod error;
 mod from_json;
 mod generation;
 mod named;
+mod quantization;
 mod to_json;
 mod validate;
 
@@ -11,7 +12,8 @@ pub use error::ConfigError;
 pub use generation::GenerationConfig;
 
 use crate::dtype::StoredDtype;
-use crate::weights::weight_specs;
+use crate::encoding::Encodings;
+use crate::weights::{weight_specs, weight_tensors};
 
 /// Gemma's vocabulary before any padding.
 const GEMMA_VOCAB: usize = 256_000;
@@ -104,6 +106,9 @@ pub struct GemmaConfig {
     pub pad_token_id: u32,
     /// The element type the config declares for the checkpoint. The tensors themselves have the last word.
     pub checkpoint_dtype: StoredDtype,
+    /// How each weight is stored, which is how programs take it. In the config of a
+    /// [`Checkpoint`](crate::checkpoint::Checkpoint), as its tensors are; else as `quantization_config` declares.
+    pub encodings: Encodings,
 }
 
 impl GemmaConfig {
@@ -133,17 +138,24 @@ impl GemmaConfig {
         weight_specs(self).iter().map(|spec| spec.element_count() as u64).sum()
     }
 
+    /// Bytes of all weights as they are stored, where those that are dense are of `dtype`.
+    pub fn weight_bytes(&self, dtype: StoredDtype) -> u64 {
+        weight_tensors(self).iter().map(|tensor| tensor.byte_count(dtype)).sum()
+    }
+
     /// Bytes that the keys and values of one position take over all layers, in a cache of `dtype` that keeps
     /// every position (a ring buffer of the window's length needs less for local layers).
     pub const fn kv_bytes_per_token(&self, dtype: StoredDtype) -> u64 {
         (2 * self.num_layers * self.kv_size() * dtype.size()) as u64
     }
 
-    /// The same model with `num_layers` layers, for which the family's rule says anew which are local.
+    /// The same model with `num_layers` layers, for which the family's rule says anew which are local. The weights of
+    /// layers that it did not have are dense.
     pub fn with_layers(mut self, num_layers: usize) -> Result<Self, ConfigError> {
         self.num_layers = num_layers;
         self.layer_kinds = alternating_layers(num_layers, self.sliding_window);
         self.validate()?;
+        self.encodings.retain(&weight_specs(&self));
         Ok(self)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Architecture, ConfigError, GemmaConfig, alternating_layers};
 use crate::dtype::StoredDtype;
+use crate::encoding::Encodings;
 
 /// One published model, or the tiny one. What is common to all of them is in [`Row::config`].
 struct Row {
@@ -128,6 +129,7 @@ impl Row {
             eos_token_ids: vec![1, 107],
             pad_token_id: 0,
             checkpoint_dtype: StoredDtype::Bf16,
+            encodings: Encodings::default(),
         }
     }
 }

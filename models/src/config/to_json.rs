@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, AttentionKind, GemmaConfig};
+use super::{Architecture, AttentionKind, GemmaConfig, quantization};
 
 impl GemmaConfig {
     /// The text of `config.json`, in the spelling that every version of transformers with Gemma reads.
@@ -42,7 +42,16 @@ impl GemmaConfig {
                 "layer_types": self.layer_kinds.iter().map(layer_type).collect::<Vec<_>>(),
             }))),
         }
+        if let Some(quantization) = self.quantization_json() {
+            object.insert("quantization_config".to_owned(), quantization);
+        }
         pretty(&object)
+    }
+
+    /// How `config.json` says that the weights are stored; `None` if they are dense, or stored in a way that it has no
+    /// words for.
+    pub(crate) fn quantization_json(&self) -> Option<Value> {
+        quantization::write(self)
     }
 
     /// The text of `generation_config.json`.

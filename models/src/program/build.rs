@@ -19,7 +19,7 @@ pub struct Program {
     pub shape: ProgramShape,
 }
 
-/// Builds the program of `config` for a phase and its sizes.
+/// Builds the program of `config` for a phase and its sizes. It takes each weight in its encoding.
 ///
 /// # Errors
 /// If the sizes make no program of this model.

@@ -214,7 +214,7 @@ impl DecoderLayer<'_> {
     }
 
     fn norm(&self, b: &mut FunctionBuilder<'_>, role: WeightRole, x: ValueId) -> Built {
-        let weight = self.params.weight(role, Some(self.index));
+        let weight = self.params.norm(role, Some(self.index));
         b.scoped(role.leaf(), |b| nn::rms_norm(b, x, weight, self.config.rms_norm_eps))
     }
 

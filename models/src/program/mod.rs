@@ -1,6 +1,7 @@
 //! Gemma as programs: graphs with signatures, one for each phase and size.
 
 mod answers;
+mod axes;
 mod build;
 mod decoder_layer;
 mod generation;

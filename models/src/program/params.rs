@@ -2,18 +2,22 @@
 
 use std::collections::HashMap;
 
+use lapidary_graph::nn::{EncodedWeight, Weight};
 use lapidary_graph::{DType, FunctionBuilder, LogicalAxes, TensorType, ValueId};
 
+use super::axes::{cache_axes, weight_axes};
 use super::{Input, ParamRole, ParamSpec, Phase, ProgramShape, SamplerShape, StateKind};
 use crate::config::GemmaConfig;
-use crate::weights::{WeightRole, weight_specs};
+use crate::dtype::{StoredDtype, TensorDtype};
+use crate::encoding::WeightPart;
+use crate::weights::{WeightRole, weight_tensors};
 
 /// The entry function's parameters and where to find them.
 #[derive(Clone)]
 pub(super) struct Params {
     specs: Vec<ParamSpec>,
     values: Vec<ValueId>,
-    weights: HashMap<(WeightRole, Option<usize>), usize>,
+    weights: HashMap<(WeightRole, Option<usize>, WeightPart), usize>,
     inputs: HashMap<Input, usize>,
     states: HashMap<(usize, StateKind), usize>,
 }
@@ -48,10 +52,12 @@ impl Params {
                 params.states.insert((layer, kind), index);
             }
         }
-        for spec in weight_specs(config) {
-            let (key, axes) = ((spec.role, spec.layer), weight_axes(spec.role));
-            let ty = TensorType::new(shape.dtype, spec.dims.clone());
-            let index = params.add(b, spec.name.clone(), ParamRole::Weight(spec), ty, axes);
+        for tensor in weight_tensors(config) {
+            let key = (tensor.weight.role, tensor.weight.layer, tensor.part);
+            let axes = weight_axes(&tensor);
+            let dtype = tensor.dtype.map_or(shape.dtype, graph_dtype);
+            let ty = TensorType::new(dtype, tensor.dims.clone());
+            let index = params.add(b, tensor.name.clone(), ParamRole::Weight(tensor), ty, axes);
             params.weights.insert(key, index);
         }
         params
@@ -145,8 +151,22 @@ impl Params {
         values
     }
 
-    pub(super) fn weight(&self, role: WeightRole, layer: Option<usize>) -> ValueId {
-        self.value(self.weights.get(&(role, layer)))
+    /// A weight that is never encoded: that of a norm.
+    pub(super) fn norm(&self, role: WeightRole, layer: Option<usize>) -> ValueId {
+        self.value(self.weights.get(&(role, layer, WeightPart::Values)))
+    }
+
+    /// A matrix, in its encoding.
+    pub(super) fn weight(&self, role: WeightRole, layer: Option<usize>) -> Weight {
+        let part = |part| self.weights.get(&(role, layer, part));
+        match part(WeightPart::Codes) {
+            None => Weight::Dense(self.value(part(WeightPart::Values))),
+            codes => Weight::Encoded(EncodedWeight {
+                codes: self.value(codes),
+                scales: self.value(part(WeightPart::Scales)),
+                offsets: part(WeightPart::Offsets).map(|index| self.value(Some(index))),
+            }),
+        }
     }
 
     pub(super) fn state(&self, layer: usize, kind: StateKind) -> ValueId {
@@ -168,24 +188,15 @@ impl Params {
     }
 }
 
-/// Logical axes of a layer's keys or values.
-pub(super) fn cache_axes() -> LogicalAxes {
-    LogicalAxes::of(&["cache_batch", "kv_heads", "cache", "head_dim"])
-}
-
-/// Logical axes of a weight. Fused `heads * head_dim` dimensions carry the axis of the heads.
-fn weight_axes(role: WeightRole) -> LogicalAxes {
-    LogicalAxes::of(match role {
-        WeightRole::Embedding => &["vocab", "embed"],
-        WeightRole::FinalNorm
-        | WeightRole::InputNorm
-        | WeightRole::PostAttentionNorm
-        | WeightRole::PreFeedforwardNorm
-        | WeightRole::PostFeedforwardNorm => &["embed"],
-        WeightRole::Query => &["heads", "embed"],
-        WeightRole::Key | WeightRole::Value => &["kv_heads", "embed"],
-        WeightRole::AttentionOutput => &["embed", "heads"],
-        WeightRole::Gate | WeightRole::Up => &["ffn", "embed"],
-        WeightRole::Down => &["embed", "ffn"],
-    })
+/// A program's name for the element type of a tensor that it takes as it is stored.
+fn graph_dtype(dtype: TensorDtype) -> DType {
+    match dtype {
+        TensorDtype::Float(StoredDtype::F32) => DType::F32,
+        TensorDtype::Float(StoredDtype::Bf16) => DType::BF16,
+        TensorDtype::Float(StoredDtype::F16) => DType::F16,
+        TensorDtype::I8 => DType::S8,
+        TensorDtype::U8 => DType::U8,
+        TensorDtype::I32 => DType::S32,
+        TensorDtype::I64 => DType::S64,
+    }
 }

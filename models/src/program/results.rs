@@ -2,7 +2,7 @@
 
 use lapidary_graph::{BuildError, FunctionBuilder, FunctionResult, LogicalAxes, ValueId};
 
-use super::params::cache_axes;
+use super::axes::cache_axes;
 use super::{Output, ResultRole, ResultSpec, StateKind};
 
 /// The entry function's results in the making.

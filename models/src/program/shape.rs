@@ -90,7 +90,7 @@ pub struct ProgramShape {
     pub tokens: usize,
     /// Positions that a row can hold in the KV cache; at most the model's context.
     pub capacity: usize,
-    /// Element type of weights and activations: bf16 or f32.
+    /// Element type of activations and of weights that are not encoded: bf16 or f32.
     pub dtype: DType,
 }
 

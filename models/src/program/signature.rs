@@ -4,7 +4,7 @@
 
 use lapidary_graph::{LogicalAxes, TensorType};
 
-use crate::weights::WeightSpec;
+use crate::encoding::WeightTensor;
 
 /// The parameters and results of a program, in the order of its entry function.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -34,7 +34,7 @@ pub struct ParamSpec {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ParamRole {
     /// A tensor of the checkpoint.
-    Weight(WeightSpec),
+    Weight(WeightTensor),
     /// Something new in every step.
     Input(Input),
     /// A buffer that one step hands to the next.

@@ -73,7 +73,7 @@ impl Model<'_> {
     /// Logits of hidden states, f32 whatever the weights are, without the rows of a padded vocabulary.
     pub(super) fn logits(&self, b: &mut FunctionBuilder<'_>, hidden: ValueId) -> Result<ValueId, BuildError> {
         let Self { config, params, .. } = *self;
-        let final_norm = params.weight(WeightRole::FinalNorm, None);
+        let final_norm = params.norm(WeightRole::FinalNorm, None);
         let hidden = b.scoped("norm", |b| nn::rms_norm(b, hidden, final_norm, config.rms_norm_eps))?;
         b.scoped("lm_head", |b| {
             let mut logits = nn::linear(b, hidden, params.weight(WeightRole::Embedding, None), DType::F32)?;

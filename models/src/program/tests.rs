@@ -4,6 +4,7 @@ use lapidary_graph::DType;
 
 use super::*;
 use crate::config::GemmaConfig;
+use crate::encoding::{Encodings, WeightScheme};
 
 const NAMES: [&str; 5] = ["gemma-2b", "gemma-7b", "gemma2-2b", "gemma2-9b", "gemma2-27b"];
 const SAMPLER: SamplerShape = SamplerShape { top_logprobs: 3, repetition_penalty: true };
@@ -40,6 +41,63 @@ fn all_models_build_in_all_phases() {
                 assert_eq!(spec.axes.0.len(), spec.ty.rank());
             }
         }
+    }
+}
+
+#[test]
+fn programs_take_weights_in_their_encodings() {
+    for name in NAMES {
+        let mut config = GemmaConfig::named(name).unwrap().with_layers(2).unwrap();
+        for scheme in [WeightScheme::Int8 { group: None }, WeightScheme::Int4 { group: 128 }] {
+            config.encodings = Encodings::uniform(&config, scheme).unwrap();
+            for (phase, tokens) in PHASES {
+                let program = build(&config, &shape(phase, tokens)).unwrap();
+                let main = program.module.function(program.module.entry().unwrap()).unwrap();
+                let weights = program.signature.params.iter().filter_map(|param| match &param.role {
+                    ParamRole::Weight(tensor) => Some((param, tensor)),
+                    ParamRole::Input(_) | ParamRole::State { .. } => None,
+                });
+                let weights: Vec<_> = weights.collect();
+                let tensors = crate::weights::weight_tensors(&config);
+                assert_eq!(weights.len(), tensors.len());
+                for ((param, found), tensor) in weights.iter().zip(&tensors) {
+                    assert_eq!((&param.name, *found), (&tensor.name, tensor));
+                    assert_eq!((&param.ty.dims, param.axes.0.len()), (&tensor.dims, tensor.dims.len()));
+                }
+                let bytes: usize = weights.iter().map(|(param, _)| param.ty.byte_size()).sum();
+                assert_eq!(bytes as u64, config.weight_bytes(crate::dtype::StoredDtype::Bf16));
+                assert!(lapidary_graph::verify_program(&program.module).is_ok(), "{name} {scheme}");
+                // Every projection is a product with codes, and so are the logits.
+                let composites = |name: &str| {
+                    let ops = main.ops.iter().map(|op| &op.op);
+                    ops.filter(|op| matches!(op, lapidary_graph::Op::Composite { name: found, .. } if found == name))
+                        .count()
+                };
+                if phase.steps() == 1 {
+                    assert_eq!(composites("lapidary.quantized_linear"), 2 * 7 + 1, "{name} {scheme}");
+                    assert_eq!(composites("lapidary.linear"), 0, "{name} {scheme}");
+                }
+            }
+        }
+    }
+}
+
+/// Dimensions say how many inputs each of their elements stands for.
+#[test]
+fn groups_are_blocks_of_the_axis_of_their_inputs() {
+    let mut config = GemmaConfig::named("gemma2-2b").unwrap().with_layers(1).unwrap();
+    config.encodings = Encodings::uniform(&config, WeightScheme::Int4 { group: 128 }).unwrap();
+    let signature = build(&config, &shape(Phase::Decode, 1)).unwrap().signature;
+    for (name, axes) in [
+        ("embed_tokens.weight", ["vocab", "embed"]),
+        ("embed_tokens.weight_scale", ["vocab", "embed/2304"]),
+        ("layers.0.self_attn.q_proj.weight_packed", ["heads", "embed/2"]),
+        ("layers.0.self_attn.o_proj.weight_packed", ["embed", "heads/2"]),
+        ("layers.0.self_attn.o_proj.weight_scale", ["embed", "heads/128"]),
+        ("layers.0.mlp.down_proj.weight_scale", ["embed", "ffn/128"]),
+    ] {
+        let param = signature.params.iter().find(|param| param.name == format!("model.{name}")).unwrap();
+        assert_eq!(param.axes, lapidary_graph::LogicalAxes::of(&axes), "{name}");
     }
 }
 

@@ -1,28 +1,30 @@
 //! Checkpoints made up of random weights: real in form and size, for testing and measuring without a download.
 
-mod directory;
+mod encoded;
 mod random;
 mod scale;
 mod shard;
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 use crate::config::{ConfigError, GemmaConfig};
 use crate::dtype::StoredDtype;
 use crate::files;
 use crate::progress::{Cancelled, Meter, OnProgress};
 use crate::tokenizer::{synthetic_tokenizer_config_json, synthetic_tokenizer_json};
-use directory::OutputDirectory;
+use crate::writing::{OutputDirectory, WriteError};
 use shard::Plan;
+
+pub use scale::{Normal, distribution};
 
 /// How to make up a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SynthOptions {
     /// Same seed, same weights; a tensor's values depend on this, its name and its size only.
     pub seed: u64,
-    /// Element type of the files.
+    /// Element type of weights that are not encoded.
     pub dtype: StoredDtype,
     /// Most bytes of tensors in one file; more make several files and an index.
     pub max_shard_bytes: u64,
@@ -54,39 +56,16 @@ pub enum SynthError {
     /// The config is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The destination is in use.
-    #[error("{} is not empty; choose another directory, or have it replaced (--force)", directory.display())]
-    NotEmpty {
-        /// The destination.
-        directory: PathBuf,
-    },
-    /// The destination may be replaced, but holds more than a model.
-    #[error(
-        "{} also holds `{entry}`, which is no part of a model; it is not replaced",
-        directory.display()
-    )]
-    NotAModel {
-        /// The destination.
-        directory: PathBuf,
-        /// What it holds.
-        entry: String,
-    },
-    /// A file could not be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
+    /// The directory cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The progress callback said to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
-/// Writes a random checkpoint of `config` to `directory`, in Hugging Face's form: config, weights, and a small
-/// tokenizer where the vocabulary has room for one. Memory use does not grow with the model. The directory
+/// Writes a random checkpoint of `config` to `directory`, in Hugging Face's form: config, weights (in the encodings of the
+/// config), and a small tokenizer where the vocabulary has room for one. Memory use does not grow with the model. The directory
 /// appears when it is complete.
 ///
 /// # Errors
@@ -100,37 +79,34 @@ pub fn synth(
     let config = GemmaConfig { checkpoint_dtype: options.dtype, ..config.clone() };
     config.validate()?;
     let output = OutputDirectory::create(directory, options.replace)?;
-    let write = |name: &str, text: &str| {
-        let path = output.path().join(name);
-        std::fs::write(&path, text).map_err(|source| SynthError::Write { path, source })
-    };
-
-    write(files::CONFIG, &config.to_json())?;
-    write(files::GENERATION_CONFIG, &config.to_generation_json())?;
+    output.write(files::CONFIG, config.to_json())?;
+    output.write(files::GENERATION_CONFIG, config.to_generation_json())?;
     let has_tokenizer = match synthetic_tokenizer_json(config.vocab_size) {
         None => false,
         Some(tokenizer) => {
-            write(files::TOKENIZER, &tokenizer)?;
-            write(files::TOKENIZER_CONFIG, &synthetic_tokenizer_config_json())?;
+            output.write(files::TOKENIZER, tokenizer)?;
+            output.write(files::TOKENIZER_CONFIG, synthetic_tokenizer_config_json())?;
             true
         }
     };
 
     let plan = Plan::new(&config, options.dtype, options.seed, options.max_shard_bytes);
-    let mut meter = Meter::new(plan.file_bytes(), progress);
-    let shards = plan.file_names();
+    let layout = plan.layout();
+    let mut meter = Meter::new(layout.file_bytes(), progress);
+    let shards = layout.file_names();
     for (shard, file) in shards.iter().enumerate() {
         write_shard(&plan, shard, &output.path().join(file), &mut meter)?;
     }
-    if let Some(index) = plan.index_json() {
-        write(files::WEIGHTS_INDEX, &index)?;
+    if let Some(index) = layout.index_json() {
+        output.write(files::WEIGHTS_INDEX, index)?;
     }
+    let report = SynthReport { data_bytes: layout.data_bytes(), shards: shards.len(), has_tokenizer };
     output.commit()?;
-    Ok(SynthReport { data_bytes: plan.data_bytes(), shards: shards.len(), has_tokenizer })
+    Ok(report)
 }
 
 fn write_shard(plan: &Plan<'_>, shard: usize, path: &Path, meter: &mut Meter<'_>) -> Result<(), SynthError> {
-    let failed = |source| SynthError::Write { path: path.to_owned(), source };
+    let failed = |source| WriteError::File { path: path.to_owned(), source };
     let mut file = File::create_new(path).map_err(failed)?;
     plan.write(shard, &mut |bytes| {
         file.write_all(bytes).map_err(failed)?;

@@ -32,20 +32,47 @@ impl NormalQuantiles {
             StoredDtype::F32 => EncodedQuantiles::Four(bytes.as_chunks().0.to_vec()),
         }
     }
+
+    /// The same of mean zero, rounded to codes of 8 bits.
+    pub(super) fn int8(&self, std: f64) -> EncodedQuantiles {
+        let code = |z: &f32| [((std * f64::from(*z)).round() as i8).cast_unsigned()];
+        EncodedQuantiles::One(self.0.iter().map(code).collect())
+    }
+
+    /// Pairs of the same rounded to codes of 4 bits, each plus 8: eight of the sixteen bits choose either of them.
+    pub(super) fn int4_pairs(&self, std: f64) -> EncodedQuantiles {
+        // The middle one of every 256 quantiles.
+        let chosen = self.0.iter().skip(128).step_by(256);
+        let codes: Vec<u8> =
+            chosen.map(|z| ((std * f64::from(*z)).round().clamp(-8.0, 7.0) + 8.0) as u8).collect();
+        let pairs = codes.iter().flat_map(|high| codes.iter().map(move |low| [low | (high << 4)]));
+        EncodedQuantiles::One(pairs.collect())
+    }
 }
 
 /// Stored elements, one for each value of 16 bits.
 pub(super) enum EncodedQuantiles {
+    One(Vec<[u8; 1]>),
     Two(Vec<[u8; 2]>),
     Four(Vec<[u8; 4]>),
 }
 
 impl EncodedQuantiles {
+    /// Bytes of one element.
+    pub(super) const fn size(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Two(_) => 2,
+            Self::Four(_) => 4,
+        }
+    }
+
     /// Fills `out` with the elements of the stream `key` from number `first` on, a multiple of
     /// [`ELEMENTS_PER_WORD`].
     pub(super) fn fill(&self, key: u64, first: u64, out: &mut [u8]) {
         let first_word = first / ELEMENTS_PER_WORD as u64;
         match self {
+            Self::One(table) => fill(table, key, first_word, out),
             Self::Two(table) => fill(table, key, first_word, out),
             Self::Four(table) => fill(table, key, first_word, out),
         }

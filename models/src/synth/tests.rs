@@ -1,10 +1,13 @@
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 
 use super::*;
 use crate::chat::{ChatTemplate, GEMMA_TEMPLATE, Message, Role};
 use crate::checkpoint::Checkpoint;
+use crate::dtype::TensorDtype;
+use crate::encoding::{Encodings, WeightScheme};
 use crate::tokenizer::Tokenizer;
 use crate::weights::weight_specs;
 
@@ -46,7 +49,7 @@ fn what_is_written_opens_again() {
             let file = std::fs::read(directory.join("model.safetensors")).unwrap();
             let reference = SafeTensors::deserialize(&file).unwrap();
             for tensor in checkpoint.tensors() {
-                assert_eq!(reference.tensor(tensor.name()).unwrap().data(), tensor.bytes());
+                assert_eq!(tensor.bytes(), reference.tensor(tensor.name()).unwrap().data());
             }
         }
     }
@@ -110,6 +113,39 @@ fn sizes_of_the_values() {
     }
 }
 
+/// What codes stand for is as large as the weights of a dense model.
+#[test]
+fn sizes_of_encoded_values() {
+    for scheme in [WeightScheme::Int8 { group: None }, WeightScheme::Int4 { group: 32 }] {
+        let mut config = GemmaConfig { checkpoint_dtype: StoredDtype::F32, ..GemmaConfig::tiny() };
+        config.encodings = Encodings::uniform(&config, scheme).unwrap();
+        let checkpoint =
+            Checkpoint::from_bytes(config.clone(), "m", synth_in_memory(&config, 3).unwrap()).unwrap();
+        assert_eq!(checkpoint.config(), &config);
+        for spec in weight_specs(&config).iter().filter(|spec| spec.dims.len() == 2 && spec.layer.is_some()) {
+            let [codes, scales] = &spec.tensors(config.encodings.of(spec))[..] else { panic!("{}", spec.name) };
+            let codes = checkpoint.tensor(&codes.name).unwrap();
+            let codes: Vec<f64> = match codes.dtype() {
+                TensorDtype::I8 => codes.bytes().iter().map(|code| f64::from(code.cast_signed())).collect(),
+                _ => {
+                    let bytes = codes.bytes();
+                    bytes.iter().flat_map(|byte| [byte & 15, byte >> 4].map(|code| f64::from(code) - 8.0)).collect()
+                }
+            };
+            let scales = checkpoint.tensor(&scales.name).unwrap();
+            let bytes = scales.bytes();
+            let scales: Vec<f64> =
+                bytes.as_chunks().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect();
+            assert!(scales.iter().all(|scale| *scale > 0.0), "{}", spec.name);
+            assert!(scales.windows(2).any(|pair| pair[0] != pair[1]), "{}", spec.name);
+            let group = codes.len() / scales.len();
+            let squares = codes.iter().enumerate().map(|(i, code)| (code * scales[i / group]).powi(2));
+            let variance = squares.sum::<f64>() / codes.len() as f64 * spec.dims[1] as f64;
+            assert!((variance - 1.0).abs() < 0.15, "{} {scheme}: {variance}", spec.name);
+        }
+    }
+}
+
 #[test]
 fn cancelling_leaves_nothing() {
     let parent = tempfile::tempdir().unwrap();
@@ -145,7 +181,7 @@ fn existing_directories_are_respected() {
     let again = |options: &SynthOptions| synth(&config, &directory, options, &mut quiet);
     let replacing = SynthOptions { seed: 5, replace: true, ..SynthOptions::default() };
 
-    assert!(matches!(again(&SynthOptions::default()), Err(SynthError::NotEmpty { .. })));
+    assert!(matches!(again(&SynthOptions::default()), Err(SynthError::Write(WriteError::NotEmpty { .. }))));
     let before = std::fs::read(directory.join("model.safetensors")).unwrap();
     again(&replacing).unwrap();
     assert_ne!(std::fs::read(directory.join("model.safetensors")).unwrap(), before);
@@ -154,14 +190,14 @@ fn existing_directories_are_respected() {
     // A file that is none of ours is never deleted.
     std::fs::write(directory.join("thesis.tex"), "x").unwrap();
     let error = again(&replacing).unwrap_err();
-    assert!(matches!(&error, SynthError::NotAModel { entry, .. } if entry == "thesis.tex"), "{error}");
+    assert!(matches!(&error, SynthError::Write(WriteError::NotAModel { entry, .. }) if entry == "thesis.tex"), "{error}");
 
     let empty = parent.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     synth(&config, &empty, &SynthOptions::default(), &mut quiet).unwrap();
     let file = directory.join("config.json");
     let error = synth(&config, &file, &replacing, &mut quiet).unwrap_err();
-    assert!(matches!(error, SynthError::Write { .. }), "{error}");
+    assert!(matches!(error, SynthError::Write(WriteError::File { .. })), "{error}");
 }
 
 #[test]

@@ -9,23 +9,57 @@ use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{
     Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind,
 };
-use lapidary_models::weights::{WeightSpec, weight_specs};
+use lapidary_models::dtype::{StoredDtype, TensorDtype};
+use lapidary_models::encoding::{Encoding, Encodings, WeightTensor};
+use lapidary_models::weights::{weight_specs, weight_tensors};
 
 use crate::bundle::ProgramManifest;
 use crate::engine::programs::Interface;
 use crate::export::{ParamManifest, RoleManifest, ValueManifest, input_name, output_name};
 
+/// How the weights are stored that a program of `config` takes, as its parameters tell.
+///
+/// # Errors
+/// What is wrong with a parameter.
+pub(super) fn encodings(config: &GemmaConfig, program: &ProgramManifest) -> Result<Encodings, String> {
+    let mut tensors = HashMap::new();
+    for ParamManifest { value, .. } in &program.parameters {
+        if let RoleManifest::Weight { tensor } = &value.role {
+            let dtype = stored(&value.dtype).ok_or_else(|| format!("`{tensor}` is of {}", value.dtype))?;
+            tensors.insert(tensor.as_str(), (dtype, value.shape.as_slice()));
+        }
+    }
+    let mut encodings = Encodings::default();
+    for weight in weight_specs(config) {
+        let encoding = Encoding::of_tensors(&weight, &|name| tensors.get(name).copied());
+        encodings.set(&weight, encoding.map_err(|problem| problem.to_string())?);
+    }
+    Ok(encodings)
+}
+
+/// The stored type that a program's parameter has.
+fn stored(dtype: &str) -> Option<TensorDtype> {
+    match dtype.parse().ok()? {
+        DType::F32 => Some(StoredDtype::F32.into()),
+        DType::BF16 => Some(StoredDtype::Bf16.into()),
+        DType::F16 => Some(StoredDtype::F16.into()),
+        DType::S8 => Some(TensorDtype::I8),
+        DType::U8 => Some(TensorDtype::U8),
+        _ => None,
+    }
+}
+
 /// Reads the signatures of one model's programs on one mesh.
 pub(super) struct InterfaceReader<'m> {
     mesh: &'m Mesh,
     layers: usize,
-    weights: HashMap<String, WeightSpec>,
+    weights: HashMap<String, WeightTensor>,
 }
 
 impl<'m> InterfaceReader<'m> {
     /// A reader for programs of `config`.
     pub(super) fn new(config: &GemmaConfig, mesh: &'m Mesh) -> Self {
-        let weights = weight_specs(config).into_iter().map(|spec| (spec.name.clone(), spec));
+        let weights = weight_tensors(config).into_iter().map(|tensor| (tensor.name.clone(), tensor));
         Self { mesh, layers: config.num_layers, weights: weights.collect() }
     }
 
@@ -57,9 +91,9 @@ impl<'m> InterfaceReader<'m> {
     fn param_role(&self, role: &RoleManifest) -> Result<ParamRole, String> {
         match role {
             RoleManifest::Weight { tensor } => {
-                let spec = self.weights.get(tensor);
-                let spec = spec.ok_or_else(|| format!("is the tensor `{tensor}`, which the model lacks"))?;
-                Ok(ParamRole::Weight(spec.clone()))
+                let known = self.weights.get(tensor);
+                let known = known.ok_or_else(|| format!("is the tensor `{tensor}`, which the model lacks"))?;
+                Ok(ParamRole::Weight(known.clone()))
             }
             RoleManifest::Input { input } => {
                 let known = Input::ALL.into_iter().find(|known| input_name(*known) == input);

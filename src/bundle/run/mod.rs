@@ -52,12 +52,16 @@ impl Bundle {
         if manifest.devices != mesh.num_devices() {
             return Err(damaged(format!("the mesh `{mesh}` is not of {} devices", manifest.devices)));
         }
-        if manifest.programs.is_empty() {
+        let Some(program) = manifest.programs.first() else {
             return Err(damaged("it lists no program".to_string()));
-        }
+        };
+        let mut config =
+            config.map_err(|error| damaged(format!("the model's config cannot be used: {error}")))?;
+        config.encodings = interface::encodings(&config, program)
+            .map_err(|problem| damaged(format!("its programs are not of its model: {problem}")))?;
         Ok(Self {
             directory: directory.to_owned(),
-            config: config.map_err(|error| damaged(format!("the model's config cannot be used: {error}")))?,
+            config,
             dtype: manifest.dtype.parse().map_err(|error| damaged(format!("{error}")))?,
             rules: rules(&manifest),
             kind: manifest.plugin.kind.parse().map_err(|error| damaged(format!("{error}")))?,
@@ -71,7 +75,7 @@ impl Bundle {
         &self.directory
     }
 
-    /// Element type of weights, activations and KV cache.
+    /// Element type of activations, KV cache, and weights that are not encoded.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
@@ -101,7 +105,8 @@ impl Bundle {
         self.manifest.programs.iter().map(|program| program.batch).max().unwrap_or(0)
     }
 
-    /// Checks that its programs are of a model. Which tokens end an answer, for example, is no part of them.
+    /// Checks that its programs are of a model, and take its weights as they are stored. Which tokens end an answer, for
+    /// example, is no part of them.
     ///
     /// # Errors
     /// [`Mismatch::Config`].

@@ -20,7 +20,8 @@ use crate::cli::{cache, interrupt};
 /// What the weights need to leave of a disk.
 const SPARE_BYTES: u64 = 64 << 20;
 
-/// Makes up a model of `config` in the element type that it is to run in.
+/// Makes up a model of `config`, with weights in the element type that it is to run in, or encoded as the config has
+/// them.
 ///
 /// Its files are written to the cache directory, mapped, and deleted: their space is free again when the process ends,
 /// however it ends. Mapped files are what a real model is loaded from, so that loading is measured as it is.
@@ -32,7 +33,7 @@ pub fn make(config: &GemmaConfig, dtype: DtypeArg, ui: &Ui) -> Result<Model> {
         Some(DType::F32) => StoredDtype::F32,
         _ => StoredDtype::Bf16,
     };
-    let bytes = config.parameter_count().saturating_mul(dtype.size() as u64);
+    let bytes = config.weight_bytes(dtype);
     check_memory(bytes)?;
     let scratch = cache::directory()?.context(cache::HOMELESS)?.join("scratch");
     fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;

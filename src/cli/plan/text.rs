@@ -61,10 +61,11 @@ fn setting(report: &Report, target: &TargetSpec) -> String {
             format!("{} ({devices} devices){chosen}", report.plan.mesh)
         }
     };
-    let Report { target, dtype, batch, context, .. } = report;
+    let Report { target, dtype, weights, batch, context, .. } = report;
     let sequences = count(*batch, "sequence");
+    let weights = weights.as_ref().map(|weights| format!("  weights {weights}\n")).unwrap_or_default();
     format!(
-        "  target  {target}{size}\n  mesh    {mesh}\n  sizes   {sequences} of {context} positions, {dtype}\n"
+        "  target  {target}{size}\n  mesh    {mesh}\n  sizes   {sequences} of {context} positions, {dtype}\n{weights}"
     )
 }
 

@@ -21,7 +21,7 @@ use super::cache::{CacheOutcome, ExecutableCache};
 /// The engine asks with the sizes that it would like best, and is told which ones there are. All programs of so many
 /// rows and positions take the same KV cache, and all programs take the same weights.
 pub(crate) trait ProgramSource: fmt::Debug + Send + Sync {
-    /// Element type of weights, activations and KV cache.
+    /// Element type of activations, KV cache, and weights that are not encoded.
     fn dtype(&self) -> DType;
 
     /// Positions that a sequence can have at most.
@@ -77,14 +77,26 @@ impl Interface {
         self.signature.results.iter().zip(&self.shardings.results)
     }
 
-    /// How the weights are split, by their names in the checkpoint.
-    pub(super) fn weight_shardings(&self) -> HashMap<String, Sharding> {
+    /// The weights' tensors, by their names in the checkpoint.
+    pub(super) fn weights(&self) -> HashMap<String, HeldTensor> {
         let weights = self.params().filter_map(|(param, sharding)| match &param.role {
-            ParamRole::Weight(spec) => Some((spec.name.clone(), sharding.clone())),
+            ParamRole::Weight(tensor) => {
+                let held = HeldTensor { dtype: param.ty.dtype, sharding: sharding.clone() };
+                Some((tensor.name.clone(), held))
+            }
             ParamRole::Input(_) | ParamRole::State { .. } => None,
         });
         weights.collect()
     }
+}
+
+/// How a tensor of a weight is held on the devices.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldTensor {
+    /// Its element type there.
+    pub(crate) dtype: DType,
+    /// How it is split.
+    pub(crate) sharding: Sharding,
 }
 
 /// A program that is loaded on the devices of a placement.
