@@ -29,6 +29,15 @@ pub enum BenchError {
         #[source]
         source: Box<ProbeProgramError>,
     },
+    /// The device does not make up what such a program takes.
+    #[error("the device does not make up the operands of the program `{program}`, which measures it")]
+    ProbeOperands {
+        /// Which program.
+        program: &'static str,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The plugin does not compile or run a program that finds a device's limits.
     #[error("the program `{program}`, which measures the device, failed")]
     Probe {

@@ -1,6 +1,7 @@
 //! Which tests to run.
 
 use std::fmt;
+use std::str::FromStr;
 
 use lapidary_models::config::GemmaConfig;
 use serde::Serialize;
@@ -102,6 +103,42 @@ impl fmt::Display for Test {
     }
 }
 
+impl FromStr for Test {
+    type Err = String;
+
+    /// Reads `pp512`, or `tg32@1024x8`: 32 tokens at a depth of 1024 in 8 rows.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read = || {
+            let (test, batch) = text.split_once('x').unwrap_or((text, "1"));
+            let (test, depth) = test.split_once('@').unwrap_or((test, "0"));
+            let kinds = [Kind::Prompt, Kind::Generation].into_iter();
+            let (kind, tokens) =
+                kinds.filter_map(|kind| Some((kind, test.strip_prefix(kind.option())?))).next()?;
+            let number = |text: &str| text.parse::<usize>().ok();
+            let tokens = number(tokens).filter(|&tokens| tokens > 0)?;
+            Some(Self { kind, tokens, depth: number(depth)?, batch: number(batch)? })
+        };
+        read().ok_or_else(|| "give a test such as pp512, tg32@1024 or tg32@1024x8".to_string())
+    }
+}
+
+impl Test {
+    /// Checks that a model of `config` can take it.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn check(&self, config: &GemmaConfig) -> Result<(), SuiteError> {
+        match self.batch {
+            0 => Err(SuiteError::NoRows),
+            1..=MAX_BATCH if self.positions() > config.context => {
+                Err(SuiteError::TooLong { test: *self, context: config.context })
+            }
+            1..=MAX_BATCH => Ok(()),
+            _ => Err(SuiteError::TooManyRows(self.batch)),
+        }
+    }
+}
+
 impl Suite {
     /// The tests, by batch and depth, prompts first.
     ///
@@ -113,21 +150,41 @@ impl Suite {
         let lengths: Vec<_> = prompts.chain(generations).filter(|(_, tokens)| *tokens > 0).collect();
         let mut tests = Vec::new();
         for &batch in &self.batches {
-            match batch {
-                0 => return Err(SuiteError::NoRows),
-                1..=MAX_BATCH => {}
-                _ => return Err(SuiteError::TooManyRows(batch)),
-            }
             for &depth in &self.depths {
                 for &(kind, tokens) in &lengths {
-                    let (test, context) = (Test { kind, tokens, depth, batch }, config.context);
-                    if test.positions() > context {
-                        return Err(SuiteError::TooLong { test, context });
-                    }
+                    let test = Test { kind, tokens, depth, batch };
+                    test.check(config)?;
                     tests.push(test);
                 }
             }
         }
         if tests.is_empty() { Err(SuiteError::Nothing) } else { Ok(tests) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_read_from_their_names() {
+        let test = |kind, tokens, depth, batch| Ok(Test { kind, tokens, depth, batch });
+        assert_eq!("pp512".parse(), test(Kind::Prompt, 512, 0, 1));
+        assert_eq!("pp4096x32".parse(), test(Kind::Prompt, 4096, 0, 32));
+        assert_eq!("tg32@1024x8".parse(), test(Kind::Generation, 32, 1024, 8));
+        for text in ["", "pp", "pp0", "xx5", "tg-1", "tg5@", "tg5x", "512", "pp5x2@3"] {
+            assert!(text.parse::<Test>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_test_is_held_against_the_model() {
+        let config = GemmaConfig::tiny();
+        let check = |text: &str| text.parse::<Test>().unwrap().check(&config);
+        assert_eq!(check("pp5x2"), Ok(()));
+        assert_eq!(check("pp5x0"), Err(SuiteError::NoRows));
+        assert!(matches!(check("pp5x99999999"), Err(SuiteError::TooManyRows(_))));
+        assert!(matches!(check("tg5@99999999"), Err(SuiteError::TooLong { .. })));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lapidary_runtime::Value;
+use lapidary_runtime::{CompilerFlag, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -24,7 +24,7 @@ pub struct Job {
     /// Axes of the mesh.
     pub(super) mesh: Vec<(String, usize)>,
     /// Compiler flags.
-    pub(super) flags: BTreeMap<String, bool>,
+    pub(super) flags: BTreeMap<String, CompilerFlag>,
     /// What to make.
     pub(super) product: Product,
     /// Folder with the program, for what becomes of it.

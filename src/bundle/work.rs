@@ -70,7 +70,7 @@ impl Job {
         let options = CompileOptions::new().device_assignment(vec![compiler.device_assignment.clone()]);
         let flags = self.flags.iter();
         flags
-            .fold(options, |options, (name, value)| options.flag(name, CompilerFlag::Bool(*value)))
+            .fold(options, |options, (name, value)| options.flag(name, value.clone()))
             .flag("xla_dump_to", CompilerFlag::String(DUMP.to_string()))
             .flag("xla_dump_hlo_as_text", CompilerFlag::Bool(true))
     }

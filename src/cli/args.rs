@@ -1,7 +1,9 @@
 //! Arguments that several commands share.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
@@ -11,6 +13,8 @@ use lapidary::lower::Mesh;
 use lapidary::runtime::plugins::PluginKind;
 
 use super::bundle::BundleArgs;
+use super::device::GpuMemoryArgs;
+use super::xla_flag::XlaFlag;
 
 /// Which model, and how its weights are held.
 #[derive(Args, Debug)]
@@ -67,13 +71,22 @@ pub struct DeviceArgs {
     /// names out of linear, attention.
     #[arg(long, value_name = "auto|off|NAME,...", default_value_t = Kernels::AUTO)]
     pub kernels: Kernels,
+
+    #[command(flatten)]
+    pub gpu: GpuMemoryArgs,
+
+    /// Flag of XLA's compiler for the programs of this command, such as xla_gpu_autotune_level=0; can be given
+    /// several times.
+    #[arg(long = "xla-flag", value_name = "NAME=VALUE", conflicts_with = "bundle")]
+    pub xla_flags: Vec<XlaFlag>,
 }
 
 /// Which kind of device.
 #[derive(Args, Debug)]
 pub struct DeviceChoice {
-    /// Device to run on; auto takes the best one present and says which.
-    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
+    /// Device to run on: auto, cpu, tpu, cuda, or cuda:N for one of several GPUs, counted from 0. auto takes the best
+    /// one present (TPU, then NVIDIA GPU, then CPU) and says which.
+    #[arg(long, value_name = "DEVICE", default_value_t = DeviceArg::Auto)]
     pub device: DeviceArg,
 
     /// PJRT plugin to load, instead of looking for one.
@@ -116,7 +129,7 @@ pub struct CacheArgs {
 }
 
 /// `--device`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DeviceArg {
     /// The best present: TPU, then NVIDIA GPU, then CPU.
     Auto,
@@ -124,18 +137,56 @@ pub enum DeviceArg {
     Cpu,
     /// A Cloud TPU.
     Tpu,
-    /// An NVIDIA GPU.
-    Cuda,
+    /// NVIDIA GPUs, or the one that the driver counts as this number.
+    Cuda(Option<u32>),
+}
+
+impl FromStr for DeviceArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "tpu" => Ok(Self::Tpu),
+            "cuda" => Ok(Self::Cuda(None)),
+            _ => match text.strip_prefix("cuda:").map(str::parse) {
+                Some(Ok(ordinal)) => Ok(Self::Cuda(Some(ordinal))),
+                Some(Err(_)) => Err("the number of a GPU counts from 0, as in cuda:0".to_owned()),
+                None => Err("possible values: auto, cpu, tpu, cuda, cuda:N".to_owned()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for DeviceArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Tpu => f.write_str("tpu"),
+            Self::Cuda(None) => f.write_str("cuda"),
+            Self::Cuda(Some(ordinal)) => write!(f, "cuda:{ordinal}"),
+        }
+    }
 }
 
 impl DeviceArg {
+    /// The number of the only GPU to use, where one was chosen.
+    pub fn gpu_ordinal(self) -> Option<u32> {
+        match self {
+            Self::Cuda(ordinal) => ordinal,
+            Self::Auto | Self::Cpu | Self::Tpu => None,
+        }
+    }
+
     /// The plugin that drives the device; `None` for the best one present.
     pub fn plugin_kind(self) -> Option<PluginKind> {
         match self {
             Self::Auto => None,
             Self::Cpu => Some(PluginKind::Cpu),
             Self::Tpu => Some(PluginKind::Tpu),
-            Self::Cuda => Some(PluginKind::Cuda),
+            Self::Cuda(_) => Some(PluginKind::Cuda),
         }
     }
 }
@@ -185,7 +236,7 @@ pub fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
 }
 
 /// Parses a number of steps in one dispatch.
-fn steps_per_dispatch(text: &str) -> Result<NonZeroUsize, String> {
+pub fn steps_per_dispatch(text: &str) -> Result<NonZeroUsize, String> {
     let steps = at_least_one(text)?;
     Some(steps)
         .filter(|&steps| steps <= MAX_STEPS_PER_DISPATCH)
@@ -232,7 +283,17 @@ impl SamplingArgs {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{DeviceArg, size};
+
+    #[test]
+    fn devices_read_as_they_are_written() {
+        for text in ["auto", "cpu", "tpu", "cuda", "cuda:0", "cuda:7"] {
+            assert_eq!(text.parse().map(|device: DeviceArg| device.to_string()), Ok(text.to_string()));
+        }
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cpu:0", "CUDA"] {
+            assert!(text.parse::<DeviceArg>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_with_either_kind_of_unit() {

@@ -18,6 +18,7 @@ use super::program_args::ProgramArgs;
 use super::ui::Ui;
 use make::MakeArgs;
 
+pub use advice::fitting;
 pub use compiler::{Compiler, CompilerArgs};
 pub use worker::{WORKER_COMMAND, WorkerArgs, run as worker};
 

@@ -1,6 +1,7 @@
 //! Choosing a device and connecting to it.
 
 mod attached;
+mod gpu;
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use super::plugin::install::install;
 use super::ui::Ui;
 
 pub use attached::is_attached;
+pub use gpu::GpuMemoryArgs;
 
 /// A connection, and how long it took to make.
 pub struct Connection {
@@ -25,20 +27,15 @@ pub struct Connection {
     pub seconds: f64,
 }
 
-/// Connects to the kind of device that the arguments ask for, installing the CPU plugin if need be. The CPU acts as
-/// `cpu_devices` devices. Without a choice, the device is that of a bundle, if there is one.
+/// Connects to the kind of device that the arguments ask for, installing the CPU plugin if need be, for a mesh of
+/// `devices` devices: the CPU acts as so many. Without a choice, the device is that of a bundle, if there is one.
 ///
 /// # Errors
 /// If there is no plugin for it, or it does not start.
-pub fn connect(
-    args: &DeviceArgs,
-    bundle: Option<PluginKind>,
-    cpu_devices: usize,
-    ui: &Ui,
-) -> Result<Connection> {
+pub fn connect(args: &DeviceArgs, bundle: Option<PluginKind>, devices: usize, ui: &Ui) -> Result<Connection> {
     let started = Instant::now();
     let environment = Environment::from_process();
-    let DeviceArgs { choice: args, mesh, cache: _, bundle: _, kernels: _ } = args;
+    let DeviceArgs { choice: args, mesh, gpu, cache: _, bundle: _, kernels: _, xla_flags: _ } = args;
     let kind = match args.device.plugin_kind().or(bundle) {
         Some(kind) => kind,
         None => {
@@ -64,10 +61,12 @@ pub fn connect(
              add --device cpu"
         );
     }
-    let options = match mesh.virtual_devices {
-        None if named => ClientOptions::new(),
-        None => client_options(kind, cpu_devices)?,
-        Some(_) => client_options(PluginKind::Cpu, cpu_devices)?,
+    gpu.check(kind)?;
+    let options = match (mesh.virtual_devices, kind) {
+        (None, _) if named => ClientOptions::new(),
+        (None, PluginKind::Cuda) => gpu.client_options(args.device.gpu_ordinal(), devices)?,
+        (None, PluginKind::Cpu | PluginKind::Tpu) => client_options(kind, devices)?,
+        (Some(_), _) => client_options(PluginKind::Cpu, devices)?,
     };
     let located = locate(&environment, kind, args.plugin.as_deref(), ui)?;
     let plugin = Plugin::load(&located.path)?;
@@ -88,8 +87,9 @@ fn wants_tpu(args: &DeviceChoice) -> bool {
     }
 }
 
-/// The options that every command creates a client with. The CPU acts as `cpu_devices` devices, which share its
-/// cores, so that without a mesh there is no use for more than one.
+/// The options that a client is created with where nothing else is asked for. The CPU acts as `cpu_devices` devices,
+/// which share its cores, so that without a mesh there is no use for more than one; of GPUs no memory is taken before
+/// it is needed.
 ///
 /// # Errors
 /// If those are too many.
@@ -102,7 +102,8 @@ pub fn client_options(kind: PluginKind, cpu_devices: usize) -> Result<ClientOpti
             "the mesh takes {cpu_devices} devices, but the CPU acts as at most {}: choose a smaller --mesh",
             ClientOptions::MAX_CPU_DEVICES
         ),
-        (PluginKind::Tpu | PluginKind::Cuda, _) => Ok(ClientOptions::new()),
+        (PluginKind::Tpu, _) => Ok(ClientOptions::new()),
+        (PluginKind::Cuda, _) => Ok(GpuMemoryArgs::default().memory_pool()),
     }
 }
 

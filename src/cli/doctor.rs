@@ -113,7 +113,7 @@ pub fn run(args: DoctorArgs) -> Result<()> {
     let kinds = match args.device.device {
         DeviceArg::Cpu => vec![PluginKind::Cpu],
         DeviceArg::Tpu => vec![PluginKind::Tpu],
-        DeviceArg::Cuda => vec![PluginKind::Cuda],
+        DeviceArg::Cuda(_) => vec![PluginKind::Cuda],
         // A library without its kind is taken for the kind that the other commands would take it for.
         DeviceArg::Auto if args.device.plugin.is_some() => vec![device::best_present().0],
         DeviceArg::Auto => PluginKind::ALL.to_vec(),

@@ -1,5 +1,6 @@
 //! `lapidary export`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -79,6 +80,7 @@ pub fn run(args: ExportArgs, ui: &Ui) -> Result<()> {
         target: args.target.as_ref(),
         mesh: &mesh,
         rules: &rules,
+        compiler_flags: &BTreeMap::new(),
     };
     let shapes = args.phases.shapes(args.program.batch, context, dtype);
     // A half-written directory is removed before Ctrl-C ends the command.

@@ -13,15 +13,18 @@ pub(super) fn lower_options<'p>(placement: &'p Placement, target: &'p Target) ->
 
 /// How they are compiled.
 pub(super) fn compile_options(placement: &Placement, target: &Target) -> CompileOptions {
-    compile_options_with(placement, target.compiler_flags.iter().copied())
+    let flags = target.flags_for(placement.devices().len());
+    compile_options_with(placement, flags.map(|(name, value)| (name, CompilerFlag::Bool(value))))
 }
 
-/// How programs that want these flags are compiled.
+/// How programs that want these flags are compiled. Flags of the placement come on top of them.
 pub(crate) fn compile_options_with<'f>(
-    placement: &Placement,
-    flags: impl Iterator<Item = (&'f str, bool)>,
+    placement: &'f Placement,
+    flags: impl Iterator<Item = (&'f str, CompilerFlag)>,
 ) -> CompileOptions {
     let ids = placement.devices().iter().map(|device| device.id()).collect();
     let on_devices = CompileOptions::new().device_assignment(vec![ids]);
-    flags.fold(on_devices, |options, (name, value)| options.flag(name, CompilerFlag::Bool(value)))
+    let asked = placement.compiler_flags();
+    let asked = asked.iter().map(|(name, value)| (name.as_str(), CompilerFlag::String(value.clone())));
+    flags.chain(asked).fold(on_devices, |options, (name, value)| options.flag(name, value))
 }

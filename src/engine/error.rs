@@ -6,6 +6,7 @@ use lapidary_lower::{LowerError, Target};
 use lapidary_models::program::{ProgramError, ProgramShape};
 use lapidary_models::tokenizer::TokenizerError;
 
+use super::cache::EngineProgram;
 use super::{CacheGrowth, SamplingError};
 use crate::bundle::RunError;
 
@@ -41,6 +42,21 @@ pub enum EngineError {
         /// Cause.
         #[source]
         source: Box<lapidary_runtime::Error>,
+    },
+    /// The device did not make up a weight.
+    #[error("random numbers for the weight `{tensor}` could not be made on the device")]
+    RandomWeight {
+        /// Name in a checkpoint.
+        tensor: String,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Random weights for a mesh.
+    #[error("a device makes up weights for itself alone, not for a mesh of {devices}: run on one device")]
+    RandomMesh {
+        /// Devices of the mesh.
+        devices: usize,
     },
     /// Loading or generating was cancelled.
     #[error("cancelled")]
@@ -79,7 +95,7 @@ pub enum EngineError {
     Bundle(#[from] RunError),
     /// A thread that compiled a program died.
     #[error("the compilation of program {0} ended without a result")]
-    CompilerThread(ProgramShape),
+    CompilerThread(EngineProgram),
     /// This machine has not even the memory to clear a layer's KV cache with.
     #[error(
         "the KV cache ({bytes} bytes for {rows} rows of {positions} positions) exceeds this machine's memory; \

@@ -1,5 +1,6 @@
 //! Which devices a model runs on, and how its values are split over them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -24,6 +25,8 @@ pub struct Placement {
     /// The addressable devices, by their numbers in the mesh.
     addressable: Vec<usize>,
     kernels: Kernels,
+    /// Flags of the compiler, by name.
+    compiler_flags: BTreeMap<String, String>,
 }
 
 /// A mesh, rules and devices that do not go together.
@@ -60,6 +63,7 @@ impl Placement {
             devices: vec![device.clone()],
             addressable: vec![0],
             kernels: Kernels::default(),
+            compiler_flags: BTreeMap::new(),
         }
     }
 
@@ -96,7 +100,15 @@ impl Placement {
             return Err(PlacementError::OtherProcess { id, process, here });
         }
         let addressable = (0..devices.len()).collect();
-        Ok(Self { client: client.clone(), mesh, rules, devices, addressable, kernels: Kernels::default() })
+        Ok(Self {
+            client: client.clone(),
+            mesh,
+            rules,
+            devices,
+            addressable,
+            kernels: Kernels::default(),
+            compiler_flags: BTreeMap::new(),
+        })
     }
 
     /// The same with this choice of kernels, which is [`Kernels::AUTO`] otherwise.
@@ -104,6 +116,19 @@ impl Placement {
     pub fn with_kernels(mut self, kernels: Kernels) -> Self {
         self.kernels = kernels;
         self
+    }
+
+    /// The same with these flags of the compiler for all programs, by name, on top of those of the platform's table. The
+    /// compiler refuses names that it does not know.
+    #[must_use]
+    pub fn with_compiler_flags(mut self, flags: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.compiler_flags.extend(flags);
+        self
+    }
+
+    /// Flags of the compiler that were asked for, by name.
+    pub fn compiler_flags(&self) -> &BTreeMap<String, String> {
+        &self.compiler_flags
     }
 
     /// The client whose devices these are.

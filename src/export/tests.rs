@@ -14,6 +14,7 @@ fn export(target: Option<&str>, mesh: &str) -> Result<Export, ExportError> {
         target: target.as_ref(),
         mesh: &mesh.parse().unwrap(),
         rules: &ShardingRules::transformer(),
+        compiler_flags: &BTreeMap::from([("xla_test_flag".to_string(), "on".to_string())]),
     };
     let tokens = |phase| if phase == Phase::Decode { 1 } else { 16 };
     let shapes = PHASES.map(|phase| ProgramShape {
@@ -60,7 +61,9 @@ fn the_same_request_gives_the_same_bytes() {
     let (plain, cpu) = (export(None, "model=2").unwrap(), export(Some("cpu"), "model=2").unwrap());
     assert_eq!((plain.manifest.target.table.as_str(), plain.manifest.target.spec), ("tpu", None));
     assert_eq!(cpu.manifest.target.spec.as_deref(), Some("cpu"));
-    assert_eq!(cpu.manifest.target.compiler_flags.len(), 1);
+    let flags = |export: &Export| export.manifest.target.compiler_flags.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(flags(&plain), ["xla_test_flag"]);
+    assert_eq!(flags(&cpu), ["xla_cpu_enable_fast_min_max", "xla_test_flag"]);
     assert_ne!(plain.manifest.sha256, cpu.manifest.sha256);
 }
 

@@ -68,6 +68,15 @@ impl Gpu {
         },
     ];
 
+    /// The GPU that a plugin calls `kind`, such as `NVIDIA A100-SXM4-80GB`; `None` for one that the table lacks.
+    pub fn of_kind(kind: &str) -> Option<&'static Self> {
+        let kind = kind.to_ascii_lowercase();
+        let mut words = kind.split(|c: char| !c.is_ascii_alphanumeric());
+        // One name has two sizes of memory.
+        let memory = if kind.contains("80gb") { "a100-80gb" } else { "a100-40gb" };
+        words.find_map(|word| Self::named(if word == "a100" { memory } else { word }))
+    }
+
     /// The GPU called `name`.
     pub fn named(name: &str) -> Option<&'static Self> {
         Self::ALL.iter().find(|gpu| gpu.name == name)
@@ -95,4 +104,26 @@ const H100: Hardware = Hardware {
 
 const fn nvlink(links: u32, link_bandwidth: f64) -> Interconnect {
     Interconnect { name: "NVLink", network: Network::Switch, links, link_bandwidth }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_are_known_by_what_the_driver_calls_them() {
+        for (kind, name) in [
+            ("NVIDIA H100 80GB HBM3", Some("h100")),
+            ("NVIDIA H200", Some("h200")),
+            ("NVIDIA A100-SXM4-80GB", Some("a100-80gb")),
+            ("NVIDIA A100-SXM4-40GB", Some("a100-40gb")),
+            ("NVIDIA L4", Some("l4")),
+            ("NVIDIA B200", Some("b200")),
+            ("NVIDIA L40S", None),
+            ("NVIDIA GeForce RTX 4090", None),
+            ("cpu", None),
+        ] {
+            assert_eq!(Gpu::of_kind(kind).map(|gpu| gpu.name), name, "{kind}");
+        }
+    }
 }

@@ -5,9 +5,11 @@ use crate::weights::{WeightRole, WeightSpec};
 
 /// A normal distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Normal {
-    pub(super) mean: f64,
-    pub(super) std: f64,
+pub struct Normal {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub std: f64,
 }
 
 /// Standard deviation of the logits.
@@ -23,7 +25,7 @@ const SELF_LOGIT: f64 = 2.0;
 /// leaves the embedding, which is tied: a residual stream dominated by it would predict the current token again
 /// and again. It is therefore made so small that, beside what the layers add, the current token's logit stands
 /// out by [`SELF_LOGIT`] standard deviations only; the final norm makes up for its size in the logits.
-pub(super) fn distribution(config: &GemmaConfig, spec: &WeightSpec) -> Normal {
+pub fn distribution(config: &GemmaConfig, spec: &WeightSpec) -> Normal {
     let embedding = scaled_embedding_std(config);
     match spec.role {
         WeightRole::Embedding => Normal { mean: 0.0, std: embedding / (config.hidden_size as f64).sqrt() },

@@ -76,7 +76,7 @@ impl Probes {
             self.matrix_peak.extend(rates(&matrix, 1)?);
         } else {
             let devices = placement.devices().len();
-            let reading = program::read(placement, MIN_READ_BYTES)?;
+            let reading = program::read(placement, accelerator_read_bytes(placement))?;
             self.read_bandwidth.extend(rates(&reading, devices)?);
             drop(reading);
             let matrix = matrix::on_accelerator(placement, dtype)?;
@@ -114,6 +114,17 @@ impl Peak {
 fn rates(program: &ProbeProgram, devices: usize) -> Result<Vec<f64>, BenchError> {
     program.run()?;
     (0..REPETITIONS).map(|_| Ok(program.work() * devices as f64 / program.run()?.max(1e-9))).collect()
+}
+
+/// Bytes to read from the memory of a device: so many that starting the program is nothing beside it, which at 4 TB/s
+/// takes a millisecond, but no more than a quarter of what is free.
+fn accelerator_read_bytes(placement: &Placement) -> usize {
+    const WANTED: usize = 4 << 30;
+    const LEAST: usize = 1 << 28;
+    let stats =
+        placement.addressable_devices().next().and_then(|device| device.memory_stats().ok().flatten());
+    let free = stats.and_then(|stats| usize::try_from(stats.bytes_limit? - stats.bytes_in_use).ok());
+    free.map_or(MIN_READ_BYTES, |free| (free / 4).clamp(LEAST, WANTED))
 }
 
 /// Bytes to read: far more than the caches hold, but no more than a quarter of the memory there is.

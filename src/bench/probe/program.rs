@@ -5,15 +5,18 @@ use std::time::Instant;
 use lapidary_graph::op::BinaryKind;
 use lapidary_graph::{BuildError, DType, FunctionBuilder, Module, TensorType, ValueId, verify_program};
 use lapidary_lower::{LowerOptions, ShardingRules, Target, lower};
+use lapidary_models::synth::Normal;
 use lapidary_runtime::{
     Buffer, CompileOptions, CompilerFlag, ElementType, Execution, LoadedExecutable, Program,
 };
 
 use crate::bench::BenchError;
 use crate::bench::error::ProbeProgramError;
+use crate::engine::cache::ExecutableCache;
+use crate::engine::random_arrays::RandomArrays;
 use crate::engine::{EngineError, Placement};
 
-/// A program on the first device of a placement, and the arrays of ones that it takes.
+/// A program on the first device of a placement, and the arrays that it takes: ones on a CPU, random numbers elsewhere.
 pub(super) struct ProbeProgram {
     name: &'static str,
     executable: LoadedExecutable,
@@ -42,18 +45,33 @@ impl ProbeProgram {
         let device = placement.addressable_devices().next().ok_or_else(|| {
             failed(lapidary_runtime::Error::NoSuchDevice { id: 0, count: 0, ids: "none".to_string() })
         })?;
-        let flags = target.compiler_flags.iter();
+        let flags = target.flags_for(1);
         let options = flags.fold(CompileOptions::on_device(device.id()), |options, (name, value)| {
-            options.flag(*name, CompilerFlag::Bool(*value))
+            options.flag(name, CompilerFlag::Bool(value))
         });
         let executable = client.compile(&Program::stablehlo(&text), &options).map_err(failed)?;
-        let upload = |ty: &TensorType| {
-            let (element_type, bytes) = ones(ty);
-            let buffer = client.buffer_from_host(&bytes, element_type, &ty.dims, device)?;
-            buffer.ready()?.wait()?;
-            Ok(buffer)
+        let arguments = match platform {
+            // Its clock does not depend on what it multiplies, and the operands lie in its own memory.
+            "cpu" => {
+                let upload = |ty: &TensorType| {
+                    let (element_type, bytes) = ones(ty);
+                    let buffer = client.buffer_from_host(&bytes, element_type, &ty.dims, device)?;
+                    buffer.ready()?.wait()?;
+                    Ok(buffer)
+                };
+                operands.iter().map(upload).collect::<Result<_, _>>().map_err(failed)?
+            }
+            // Products of equal numbers switch fewer transistors, so that a GPU would run faster than a model lets it.
+            _ => {
+                let cache = ExecutableCache::off("what measures a device is compiled each time");
+                let single = Placement::single(client, device);
+                let mut arrays = RandomArrays::new(&single, &cache)?;
+                let numbered = operands.iter().zip(0u64..);
+                let make = |(ty, key)| arrays.make(ty, Normal { mean: 0.0, std: 1.0 }, key);
+                let made = numbered.map(make).collect::<Result<_, _>>();
+                made.map_err(|source| BenchError::ProbeOperands { program: name, source })?
+            }
         };
-        let arguments = operands.iter().map(upload).collect::<Result<_, _>>().map_err(failed)?;
         Ok(Self { name, executable, arguments, work })
     }
 

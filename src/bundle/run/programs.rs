@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lapidary_graph::DType;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::ProgramShape;
+use lapidary_models::program::{Phase, ProgramShape, SamplerShape};
 use lapidary_runtime::LoadedExecutable;
 
 use super::interface::InterfaceReader;
@@ -74,7 +74,7 @@ impl BundlePrograms {
         let ProgramShape { phase, batch, capacity, .. } = shape;
         RunError::NoProgram {
             directory: self.bundle.directory.clone(),
-            wanted: format!("`{}` for {batch} rows of {capacity} positions", phase.name()),
+            wanted: format!("{} for {batch} rows of {capacity} positions", in_words(*phase)),
             programs: programs.join(", "),
         }
     }
@@ -119,7 +119,7 @@ impl BundlePrograms {
         })?;
         let flags = self.bundle.manifest.target.compiler_flags.iter();
         let options =
-            compile_options_with(&self.placement, flags.map(|(name, value)| (name.as_str(), *value)));
+            compile_options_with(&self.placement, flags.map(|(name, value)| (name.as_str(), value.clone())));
         let name = format!("{}, of a bundle, {}", program.name, self.placement);
         cache
             .load_or_compile(self.placement.client(), &text, &options, &name)
@@ -209,6 +209,29 @@ fn program_name(config: &GemmaConfig, shape: &ProgramShape) -> String {
 /// Whether a program takes the KV cache that the programs of `shape`'s rows and positions take.
 fn has_cache_of(program: &ProgramManifest, shape: &ProgramShape) -> bool {
     (program.batch, program.context) == (shape.batch, shape.capacity)
+}
+
+/// A phase, and how to have it compiled where that is not plain.
+fn in_words(phase: Phase) -> String {
+    let mut words = format!("`{}`", phase.name());
+    let SamplerShape { top_logprobs, repetition_penalty } = phase.sampler().unwrap_or_default();
+    let mut options = Vec::new();
+    if phase == (Phase::Score { logits: true }) {
+        options.push("--phase score_logits".to_owned());
+    }
+    if top_logprobs > 0 {
+        options.push(format!("--logprobs {top_logprobs}"));
+    }
+    if repetition_penalty {
+        options.push("--repetition-penalty".to_owned());
+    }
+    if !options.is_empty() {
+        words.push_str(&format!(" (compile's {})", options.join(" ")));
+    }
+    if phase.steps() > 1 {
+        words.push_str(&format!(" of {} steps a dispatch", phase.steps()));
+    }
+    words
 }
 
 /// A program in words: `prefill of 4 rows, 16 tokens, 128 positions`.

@@ -26,7 +26,7 @@ pub fn advise(error: anyhow::Error, request: &PlanRequest<'_>) -> anyhow::Error 
 }
 
 /// What fits at most, where a plan knows.
-fn fitting(plan: &Plan, request: &PlanRequest<'_>) -> String {
+pub fn fitting(plan: &Plan, request: &PlanRequest<'_>) -> String {
     let Some(limits) = plan.limits else { return String::new() };
     let sequences = |count: usize| format!("{count} sequence{}", if count == 1 { "" } else { "s" });
     let elsewhere = plan.suggestions.first().map(|suggestion| {

@@ -16,7 +16,8 @@ use super::list;
 use crate::cli::phases::PhaseArgs;
 use crate::cli::program_args::{ProgramArgs, ProgramChoice};
 use crate::cli::ui::Ui;
-use crate::cli::{device, interrupt};
+use crate::cli::xla_flag::XlaFlag;
+use crate::cli::{device, interrupt, xla_flag};
 
 /// How to make a bundle.
 #[derive(Args, Debug)]
@@ -30,6 +31,11 @@ pub struct MakeArgs {
 
     #[command(flatten)]
     compiler: CompilerArgs,
+
+    /// Flag of XLA's compiler for the programs, such as xla_gpu_autotune_level=0; can be given several times. The
+    /// manifest names it.
+    #[arg(long = "xla-flag", value_name = "NAME=VALUE")]
+    xla_flags: Vec<XlaFlag>,
 }
 
 /// Compiles programs, each in a process of its own.
@@ -61,6 +67,7 @@ pub fn run(
         target: Some(target),
         mesh: &mesh,
         rules: &rules,
+        compiler_flags: &xla_flag::by_name(&args.xla_flags).collect(),
     };
     let export = Export::new(&request, &shapes)?;
     let compiler = Compiler::find(&args.compiler, target, &mesh, ui)?;

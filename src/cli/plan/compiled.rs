@@ -1,5 +1,7 @@
 //! The programs of a plan as the compiler makes them.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use lapidary::bundle::{BundleError, NewBundle};
 use lapidary::export::{Export, ExportRequest};
@@ -91,6 +93,7 @@ fn export(model: &str, plan: &Plan, phase: &PhasePlan, request: &PlanRequest<'_>
         target: Some(request.target),
         mesh: &plan.mesh,
         rules: request.rules,
+        compiler_flags: &BTreeMap::new(),
     };
     Ok(Export::new(&request, &[phase.shape])?)
 }
