@@ -14,8 +14,10 @@ pub enum DTypeClass {
     S32,
     /// `u64` only.
     U64,
-    /// `s8` and `u8`, which hold codes of 8 and of 4 bits.
+    /// `s8` and `u8`, whose bytes hold codes of 8 bits and pairs of codes of 4.
     S8OrU8,
+    /// `s4` and `s8`.
+    S4OrS8,
     /// Floats.
     Float,
     /// Signed and unsigned integers.
@@ -41,6 +43,7 @@ impl DTypeClass {
             DTypeClass::S32 => dtype == DType::S32,
             DTypeClass::U64 => dtype == DType::U64,
             DTypeClass::S8OrU8 => matches!(dtype, DType::S8 | DType::U8),
+            DTypeClass::S4OrS8 => matches!(dtype, DType::S4 | DType::S8),
             DTypeClass::Float => dtype.is_float(),
             DTypeClass::Integer => dtype.is_integer(),
             DTypeClass::IntegerAtLeast(least) => dtype.is_integer() && dtype.bits() >= least.bits(),
@@ -59,6 +62,7 @@ impl fmt::Display for DTypeClass {
             DTypeClass::S32 => f.write_str("s32"),
             DTypeClass::U64 => f.write_str("u64"),
             DTypeClass::S8OrU8 => f.write_str("s8 or u8"),
+            DTypeClass::S4OrS8 => f.write_str("s4 or s8"),
             DTypeClass::Float => f.write_str("a float type"),
             DTypeClass::Integer => f.write_str("an integer type"),
             DTypeClass::IntegerAtLeast(least) => {

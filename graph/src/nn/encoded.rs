@@ -18,13 +18,17 @@ pub enum Weight {
 ///
 /// In 4 bits, byte `j` of a row has element `2j` in its low half and element `2j + 1` in its high one, each as
 /// `q + 8`. That is how the compressed-tensors format packs them.
+///
+/// The same may be arranged *by groups*, for compilers that fuse products only of such: codes `[groups, out, group]`, and
+/// scales and offsets `[groups, out]`.
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedWeight {
-    /// The codes `q`: 8 bits as S8 `[out, in]`, or 4 bits as U8 `[out, in / 2]`.
+    /// The codes `q`: 8 bits as S8 `[out, in]`, or 4 bits as U8 `[out, in / 2]`; by groups as S8 or S4
+    /// `[groups, out, group]`.
     pub codes: ValueId,
-    /// The scales: floats `[out, groups]`.
+    /// The scales: floats `[out, groups]`; by groups `[groups, out]`.
     pub scales: ValueId,
-    /// What is added after the scale, floats `[out, groups]`; zero if absent.
+    /// What is added after the scale, floats of the scales' dimensions; zero if absent.
     pub offsets: Option<ValueId>,
 }
 
@@ -73,11 +77,7 @@ impl EncodedWeight {
     /// # Errors
     /// If the groups do not divide a row.
     pub(super) fn decode(self, b: &mut FunctionBuilder<'_>, dtype: DType) -> Result<ValueId, BuildError> {
-        let codes = match b.ty(self.codes)?.dtype {
-            DType::U8 => nibbles(b, self.codes)?,
-            _ => self.codes,
-        };
-        let codes = b.convert(codes, DType::F32)?;
+        let codes = self.integers(b, DType::F32)?;
         let dims = b.ty(codes)?.dims;
         let scales = of_each_element(b, self.scales, &dims)?;
         let mut numbers = b.mul(codes, scales)?;
@@ -87,6 +87,15 @@ impl EncodedWeight {
         }
         b.convert(numbers, dtype)
     }
+
+    /// The codes as whole numbers of type `dtype`, `[..., in]`, or `[groups, out, group]` if they are by groups.
+    pub(super) fn integers(self, b: &mut FunctionBuilder<'_>, dtype: DType) -> Result<ValueId, BuildError> {
+        let codes = match b.ty(self.codes)?.dtype {
+            DType::U8 => nibbles(b, self.codes)?,
+            _ => self.codes,
+        };
+        b.convert(codes, dtype)
+    }
 }
 
 fn check(codes: &TensorType, scales: &TensorType, offsets: Option<&TensorType>) -> Result<(), InferError> {
@@ -94,11 +103,13 @@ fn check(codes: &TensorType, scales: &TensorType, offsets: Option<&TensorType>) 
         true => Ok(()),
         false => Err(InferError::DType { operand: Role::Input(operand), got: got.dtype, expected }),
     };
-    dtype(0, codes, DTypeClass::S8OrU8)?;
+    let by_groups = codes.rank() == 3;
+    dtype(0, codes, if by_groups { DTypeClass::S4OrS8 } else { DTypeClass::S8OrU8 })?;
     dtype(1, scales, DTypeClass::Float)?;
-    if scales.rank() != codes.rank() {
+    let rank = if by_groups { 2 } else { codes.rank() };
+    if scales.rank() != rank {
         let got = Box::new(scales.clone());
-        return Err(InferError::Rank { operand: Role::Input(1), got, expected: codes.rank() });
+        return Err(InferError::Rank { operand: Role::Input(1), got, expected: rank });
     }
     let rows = codes.dims.iter().zip(&scales.dims).take(codes.rank().saturating_sub(1));
     if let Some((axis, (&like_size, &size))) = rows.enumerate().find(|(_, (codes, scales))| codes != scales) {

@@ -1,5 +1,6 @@
 //! The linear layer, the composite through which kernels and encoded weights come in.
 
+use super::encoded_product::encoded_product;
 use super::{EncodedWeight, Weight};
 use crate::op::{DotDims, Precision};
 use crate::{BuildError, DType, FunctionBuilder, ValueId};
@@ -12,8 +13,9 @@ use crate::{BuildError, DType, FunctionBuilder, ValueId};
 /// operands.
 ///
 /// Of an encoded weight it is a composite named `lapidary.quantized_linear` of `[x, codes, scales]` or
-/// `[x, codes, scales, offsets]`, without attributes: sizes and bits follow from the types. Its decomposition decodes
-/// the weight to the element type of `x` and multiplies by that.
+/// `[x, codes, scales, offsets]`, without attributes: sizes and bits follow from the types. Its decomposition multiplies
+/// by the codes and scales the products where there is one scale for each output; otherwise it decodes the weight to the
+/// element type of `x` and multiplies by that. Of codes by groups it scales the sums over each group.
 ///
 /// # Errors
 /// If the last dimension of `x` is not the weight's `in`, or the element types of `x` and a dense weight differ; if
@@ -40,26 +42,21 @@ fn encoded_linear(
 ) -> Result<ValueId, BuildError> {
     const NAME: &str = "lapidary.quantized_linear";
     weight.check(b)?;
-    let decoded_product = |b: &mut FunctionBuilder<'_>, x, weight: EncodedWeight| {
-        let dtype = b.ty(x)?.dtype;
-        let weight = weight.decode(b, dtype)?;
-        product(b, x, weight, result)
-    };
     let EncodedWeight { codes, scales, offsets } = weight;
     match offsets {
         None => b.composite(NAME, Vec::new(), [x, codes, scales], |b, [x, codes, scales]| {
-            decoded_product(b, x, EncodedWeight { codes, scales, offsets: None })
+            encoded_product(b, x, EncodedWeight { codes, scales, offsets: None }, result)
         }),
         Some(offsets) => {
             b.composite(NAME, Vec::new(), [x, codes, scales, offsets], |b, [x, codes, scales, offsets]| {
-                decoded_product(b, x, EncodedWeight { codes, scales, offsets: Some(offsets) })
+                encoded_product(b, x, EncodedWeight { codes, scales, offsets: Some(offsets) }, result)
             })
         }
     }
 }
 
 /// The product of `x` `[..., in]` and `weight` `[out, in]`.
-fn product(
+pub(super) fn product(
     b: &mut FunctionBuilder<'_>,
     x: ValueId,
     weight: ValueId,

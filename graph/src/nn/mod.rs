@@ -8,6 +8,7 @@ mod attention_blocks;
 mod cache;
 mod embed;
 mod encoded;
+mod encoded_product;
 mod linear;
 mod norm;
 mod rope;

@@ -90,21 +90,95 @@ fn a_product_of_codes_is_that_of_the_numbers_they_stand_for() {
                     let case = format!("{bits:?} {dims:?} in {group}s, {leading:?} {dtype} {scale} {offset}");
                     assert_eq!(product.dims(), [leading, &[outputs]].concat(), "{case}");
                     println!("{case}");
-                    assert_close(&product, &reference(&x, &weight.numbers, inputs), 1e-6);
+                    // A scale for each output multiplies the product: no number of the weight is rounded.
+                    let rounds = group < inputs || offset > 0.0;
+                    let numbers = if rounds { as_rounded(dtype, &weight.numbers) } else { weight.numbers };
+                    assert_close(&product, &reference(&x, &numbers, inputs), 1e-6);
                 }
             }
         }
     }
 }
 
-/// The product with each number rounded to the element type of `x`.
-fn reference(x: &Tensor, numbers: &[f64], inputs: usize) -> Vec<f64> {
-    let weight: Vec<f64> = numbers.iter().map(|&number| rounded(x.dtype(), number)).collect();
+fn as_rounded(dtype: DType, numbers: &[f64]) -> Vec<f64> {
+    numbers.iter().map(|&number| rounded(dtype, number)).collect()
+}
+
+fn reference(x: &Tensor, weight: &[f64], inputs: usize) -> Vec<f64> {
     let x = x.to_floats();
     let row = |row: &[f64]| -> Vec<f64> {
         weight.chunks(inputs).map(|w| row.iter().zip(w).map(|(x, w)| x * w).sum()).collect()
     };
     x.chunks(inputs).flat_map(row).collect()
+}
+
+/// The same weight by groups: codes as S8 or S4 `[groups, out, group]`, scales and offsets `[groups, out]`.
+fn by_groups(bits: Bits, dims: [usize; 2], group: usize, scale: DType, offset: f64) -> Encoded {
+    let [outputs, inputs] = dims;
+    let groups = inputs / group;
+    let weight = encoded(bits, dims, group, scale, offset);
+    let codes: Vec<i64> = match bits {
+        Bits::Eight => weight.codes.to_ints().into_iter().map(|code| code as i64).collect(),
+        Bits::Four => weight
+            .codes
+            .to_ints()
+            .into_iter()
+            .flat_map(|byte| [(byte & 15) as i64 - 8, (byte >> 4) as i64 - 8])
+            .collect(),
+    };
+    let at = |g: usize, o: usize, i: usize| codes[o * inputs + g * group + i];
+    let order = (0..groups).flat_map(|g| (0..outputs).map(move |o| (g, o)));
+    let codes: Vec<i64> = order.clone().flat_map(|(g, o)| (0..group).map(move |i| at(g, o, i))).collect();
+    let turned = |tensor: &Tensor| {
+        let values = tensor.to_floats();
+        let values: Vec<f64> = order.clone().map(|(g, o)| values[o * groups + g]).collect();
+        floats(tensor.dtype(), &[groups, outputs], &values)
+    };
+    let dtype = if bits == Bits::Eight { DType::S8 } else { DType::S4 };
+    Encoded {
+        codes: Tensor::from_ints(dtype, &[groups, outputs, group], &codes).unwrap(),
+        scales: turned(&weight.scales),
+        offsets: turned(&weight.offsets),
+        numbers: weight.numbers,
+    }
+}
+
+#[test]
+fn a_weight_by_groups_gives_the_same_products() {
+    for bits in [Bits::Eight, Bits::Four] {
+        for (dims @ [outputs, inputs], group) in SHAPES {
+            // Few rows scale the sums of groups, many decode the weight.
+            for (leading, dtype) in
+                [(&[][..], DType::F32), (&[3], DType::BF16), (&[2, 3], DType::F32), (&[2, 20], DType::BF16)]
+            {
+                for offset in [0.0, 1.0] {
+                    let weight = by_groups(bits, dims, group, DType::BF16, offset);
+                    let x = noise(dtype, &[leading, &[inputs]].concat(), 2.0, 4);
+                    let arguments = [&x, &weight.codes, &weight.scales, &weight.offsets];
+                    let product = run_one(arguments, |b, [x, codes, scales, offsets]| {
+                        let offsets = (offset > 0.0).then_some(offsets);
+                        nn::linear(b, x, EncodedWeight { codes, scales, offsets }, DType::F32)
+                    });
+                    assert_eq!(product.dims(), [leading, &[outputs]].concat());
+                    let expected = reference(&x, &weight.numbers, inputs);
+                    let absolute = |numbers: &[f64]| numbers.iter().map(|x| x.abs()).collect::<Vec<_>>();
+                    let magnitudes = floats(DType::F64, x.dims(), &absolute(&x.to_floats()));
+                    let magnitudes = reference(&magnitudes, &absolute(&weight.numbers), inputs);
+                    // A bf16 has eight bits, and either the numbers or the sums of groups are rounded to it.
+                    let unit = if dtype == DType::BF16 { 1.0 / 256.0 } else { 1e-6 };
+                    let found = product.to_floats();
+                    for ((found, expected), magnitude) in found.iter().zip(&expected).zip(&magnitudes) {
+                        let case = format!("{bits:?} {dims:?} in {group}s, {leading:?} {dtype} {offset}");
+                        let tolerance = unit * magnitude.max(1.0);
+                        assert!(
+                            (found - expected).abs() <= tolerance,
+                            "{case}: {found}, expected {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -199,7 +273,7 @@ fn parts_that_do_not_go_together_are_refused() {
     fn f32(dims: &[usize]) -> (DType, &[usize]) {
         (DType::F32, dims)
     }
-    let cases: [(BuildError, &str); 9] = [
+    let cases: [(BuildError, &str); 12] = [
         (
             refusal(&[1, 6], (DType::S16, &[3, 6]), f32(&[3, 1]), &[3, 1]),
             "`encoded weight` at main on (s16[3,6], f32[3,1], f32[3,1]): `inputs[0]` has element type s16, expected \
@@ -217,6 +291,15 @@ fn parts_that_do_not_go_together_are_refused() {
         (
             refusal(&[1, 6], s8(&[3, 6]), f32(&[3, 2]), &[3, 1]),
             "`inputs[2]` is f32[3,1], expected the dimensions of `inputs[1]`, f32[3,2]: size 1 against 2 on axis 1",
+        ),
+        (
+            refusal(&[1, 6], (DType::U8, &[2, 3, 3]), f32(&[2, 3]), &[2, 3]),
+            "`inputs[0]` has element type u8, expected s4 or s8",
+        ),
+        (refusal(&[1, 6], s8(&[2, 3, 3]), f32(&[2, 3, 1]), &[2, 3]), "of rank 3, expected rank 2"),
+        (
+            refusal(&[1, 6], s8(&[2, 3, 3]), f32(&[2, 4]), &[2, 4]),
+            "axis 1 of `inputs[1]` has size 4, expected 3 like axis 1 of `inputs[0]`",
         ),
         // Groups that do not divide a row, and none.
         (
