@@ -8,6 +8,7 @@ pub mod convert;
 pub mod dtype;
 pub mod encoding;
 mod files;
+pub mod gguf;
 mod json;
 pub mod program;
 pub mod progress;

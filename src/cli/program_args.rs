@@ -12,6 +12,7 @@ use lapidary::models::builtin;
 use lapidary::models::checkpoint::{LocateError, locate};
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::encoding::{Encodings, WeightScheme};
+use lapidary::models::gguf::is_gguf;
 
 use super::args::{DtypeArg, whole};
 use super::mesh::read_rules;
@@ -94,13 +95,13 @@ impl ProgramArgs {
 /// cache.
 fn open_config(name: &str) -> Result<GemmaConfig> {
     let path = Path::new(name);
+    if path.is_dir() || is_gguf(path) {
+        return Ok(GemmaConfig::open(&locate(name)?)?);
+    }
     if path.is_file() {
         let text = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
         let config = GemmaConfig::from_json(&text);
         return config.with_context(|| format!("{name} does not describe a usable Gemma model"));
-    }
-    if path.is_dir() {
-        return Ok(GemmaConfig::open(&locate(name)?)?);
     }
     if name == builtin::NAME {
         return Ok(builtin::checkpoint()?.config().clone());
@@ -113,8 +114,8 @@ fn open_config(name: &str) -> Result<GemmaConfig> {
         Ok(directory) => Ok(GemmaConfig::open(&directory)?),
         Err(LocateError::NotFound { .. }) => Err(unknown).with_context(|| {
             format!(
-                "no model `{name}`: give a published model, a config.json, a model directory, or a model of the \
-                 Hugging Face cache"
+                "no model `{name}`: give a published model, a config.json, a model directory, a GGUF file, or a \
+                 model of the Hugging Face cache"
             )
         }),
         Err(error) => Err(error.into()),
@@ -126,7 +127,8 @@ fn short_name(name: &str) -> String {
     let path = Path::new(name);
     let parent = path.parent().and_then(Path::file_name);
     let last = match (path.is_file(), parent) {
-        (true, Some(directory)) => Some(directory),
+        // A config.json is called like all others.
+        (true, Some(directory)) if !is_gguf(path) => Some(directory),
         _ => path.file_name(),
     };
     last.map_or_else(|| name.to_string(), |last| last.to_string_lossy().into_owned())

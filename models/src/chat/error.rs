@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::messages::Role;
+use crate::gguf::GgufFileError;
 
 /// Why a conversation cannot be read or rendered. Messages are counted from 0.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum ChatError {
         /// Its place in the list.
         index: usize,
     },
+    /// The model is a GGUF file that cannot be used.
+    #[error(transparent)]
+    Gguf(#[from] GgufFileError),
     /// A template file could not be read.
     #[error("cannot read {}", path.display())]
     Read {

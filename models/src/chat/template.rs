@@ -9,6 +9,7 @@ use super::date::strftime_now;
 use super::error::ChatError;
 use super::messages::{Message, Role, turns};
 use crate::files;
+use crate::gguf::{self, Gguf};
 use crate::json::excerpt;
 
 /// Gemma's own format, for models that come without a template: each turn between `<start_of_turn>` and
@@ -34,16 +35,23 @@ pub struct ChatTemplate {
 
 impl ChatTemplate {
     /// The template of a model directory: `chat_template.jinja`, else `chat_template` in
-    /// `tokenizer_config.json`, else [`GEMMA_TEMPLATE`].
+    /// `tokenizer_config.json`, else [`GEMMA_TEMPLATE`]. Of a GGUF file: its own, else [`GEMMA_TEMPLATE`].
     ///
     /// # Errors
     /// [`ChatError`] when a file is there but cannot be used.
-    pub fn open(directory: &Path) -> Result<Self, ChatError> {
-        let path = directory.join(files::CHAT_TEMPLATE);
+    pub fn open(model: &Path) -> Result<Self, ChatError> {
+        if gguf::is_gguf(model) {
+            let file = Gguf::open(model)?;
+            return match file.chat_template()? {
+                Some(source) => Self::parse(model, source.to_owned()),
+                None => Self::gemma(),
+            };
+        }
+        let path = model.join(files::CHAT_TEMPLATE);
         if let Some(source) = read_if_there(&path)? {
             return Self::parse(&path, source);
         }
-        let path = directory.join(files::TOKENIZER_CONFIG);
+        let path = model.join(files::TOKENIZER_CONFIG);
         match read_if_there(&path)? {
             Some(json) => Self::from_tokenizer_config(&path, &json),
             None => Self::gemma(),

@@ -7,6 +7,7 @@ use super::header::HeaderError;
 use super::index::IndexError;
 use crate::config::ConfigError;
 use crate::encoding::{Encoding, StorageProblem};
+use crate::gguf::GgufFileError;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum CheckpointError {
     /// `config.json` or `generation_config.json` is missing or unusable.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A GGUF file that cannot be used.
+    #[error(transparent)]
+    Gguf(#[from] GgufFileError),
     /// A directory without weights in it.
     #[error(
         "{} holds neither model.safetensors nor model.safetensors.index.json{}",
@@ -88,6 +92,9 @@ pub enum CheckpointError {
 fn other_weights(found: &[String]) -> String {
     match found {
         [] => "; is the download complete?".into(),
+        found if found.iter().any(|name| name.ends_with(".gguf")) => {
+            format!(" (found {}; a GGUF file is a model by itself: give its path)", found.join(", "))
+        }
         found => format!(" (found {}; convert the weights to safetensors first)", found.join(", ")),
     }
 }

@@ -4,12 +4,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::files;
+use crate::gguf;
 
 /// Why a model was not found.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
-    /// A file was given where a directory is wanted.
-    #[error("{} is a file; give the directory that holds config.json and the weights", path.display())]
+    /// A file was given that is no model.
+    #[error(
+        "{} is a file; give the directory that holds config.json and the weights, or a GGUF file",
+        path.display()
+    )]
     NotADirectory {
         /// The file.
         path: PathBuf,
@@ -85,8 +89,8 @@ impl HubCache {
         Self { root }
     }
 
-    /// Finds the directory of `model`, which may be
-    /// - a model directory;
+    /// Finds the directory (or file) of `model`, which may be
+    /// - a model directory, or a GGUF file;
     /// - a repository's folder in the hub cache, or the cache itself if one model is in it;
     /// - the name of a repository in the cache, such as `google/gemma-2-2b` (`google/` may be left out).
     ///
@@ -96,6 +100,9 @@ impl HubCache {
         let path = Path::new(model);
         if path.is_dir() {
             return resolve(path);
+        }
+        if gguf::is_gguf(path) {
+            return Ok(path.to_owned());
         }
         if path.exists() {
             return Err(LocateError::NotADirectory { path: path.to_owned() });
@@ -225,6 +232,13 @@ mod tests {
         std::fs::write(&config, "{}").unwrap();
         assert_eq!(locate(root.path().to_str().unwrap()).unwrap(), root.path());
         assert!(matches!(locate(config.to_str().unwrap()), Err(LocateError::NotADirectory { .. })));
+        let gguf = root.path().join("model.GGUF");
+        std::fs::write(&gguf, "").unwrap();
+        assert_eq!(locate(gguf.to_str().unwrap()).unwrap(), gguf);
+        // Whatever it is called, as in the caches of other programs.
+        let blob = root.path().join("sha256-abc");
+        std::fs::write(&blob, "GGUF\x03").unwrap();
+        assert_eq!(locate(blob.to_str().unwrap()).unwrap(), blob);
     }
 
     #[test]

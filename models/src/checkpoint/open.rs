@@ -13,23 +13,27 @@ use super::{Checkpoint, encoded, header, index};
 use crate::config::GemmaConfig;
 use crate::encoding::Encodings;
 use crate::files;
+use crate::gguf::{self, Gguf};
 use crate::weights::{WeightRole, WeightSpec, weight_specs};
 
 const LM_HEAD: &str = "lm_head.weight";
 
 impl Checkpoint {
-    /// Opens a model directory. Files are mapped, not read, so this takes no longer for a larger model (save
+    /// Opens a model directory, or a GGUF file. Files are mapped, not read, so this takes no longer for a larger model (save
     /// where a redundant `lm_head.weight` is compared with the embedding).
     ///
     /// # Errors
     /// [`CheckpointError`], which names the file and the tensor.
-    pub fn open(directory: &Path) -> Result<Self, CheckpointError> {
-        let config = GemmaConfig::open(directory)?;
-        let tensors = match weight_files(directory)? {
+    pub fn open(model: &Path) -> Result<Self, CheckpointError> {
+        if gguf::is_gguf(model) {
+            return Gguf::open(model)?.checkpoint();
+        }
+        let config = GemmaConfig::open(model)?;
+        let tensors = match weight_files(model)? {
             WeightFiles::Single(path) => read_single(Arc::new(map(&path)?))?,
-            WeightFiles::Indexed(index) => read_shards(directory, &index)?,
+            WeightFiles::Indexed(index) => read_shards(model, &index)?,
         };
-        Self::from_tensors(directory.to_owned(), config, tensors)
+        Self::from_tensors(model.to_owned(), config, tensors)
     }
 
     /// A checkpoint whose only safetensors file is in memory, be it allocated or part of the program; `name`

@@ -2,14 +2,21 @@
 
 use std::path::PathBuf;
 
+use crate::gguf::GgufFileError;
+
 /// Why a model's configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A GGUF file that cannot be used.
+    #[error(transparent)]
+    Gguf(Box<GgufFileError>),
     /// A directory that is no model's.
-    #[error("{} has no config.json; give the directory that holds config.json and the weights", directory.display())]
+    #[error("{} has no config.json; {}", directory.display(), instead(gguf_files))]
     NoConfig {
         /// The directory.
         directory: PathBuf,
+        /// Names of the GGUF files in it, each of which would be a model.
+        gguf_files: Vec<String>,
     },
     /// The file could not be read.
     #[error("cannot read {}", path.display())]
@@ -95,6 +102,19 @@ pub enum ConfigError {
         /// Every known name.
         known: Vec<&'static str>,
     },
+}
+
+fn instead(gguf_files: &[String]) -> String {
+    match gguf_files {
+        [] => "give the directory that holds config.json and the weights, or a GGUF file".into(),
+        found => format!("give the path of a file in it: {}", found.join(", ")),
+    }
+}
+
+impl From<GgufFileError> for ConfigError {
+    fn from(error: GgufFileError) -> Self {
+        Self::Gguf(Box::new(error))
+    }
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

@@ -10,6 +10,7 @@ use super::{
 use crate::dtype::StoredDtype;
 use crate::encoding::Encodings;
 use crate::files;
+use crate::gguf::{self, Gguf};
 use crate::json::{FieldTypeError, Fields, excerpt, type_name};
 
 /// The tanh approximation of GELU, by the names it goes under.
@@ -17,20 +18,25 @@ const GELU_TANH: [&str; 3] = ["gelu_pytorch_tanh", "gelu_tanh", "gelu_new"];
 
 impl GemmaConfig {
     /// Reads `config.json` in a model directory and, if it is there, `generation_config.json`, whose
-    /// end-of-sequence ids add to those of the former.
+    /// end-of-sequence ids add to those of the former; or the metadata of a GGUF file.
     ///
     /// # Errors
-    /// [`ConfigError::NoConfig`], [`ConfigError::Read`] or [`ConfigError::File`], with the path.
-    pub fn open(directory: &Path) -> Result<Self, ConfigError> {
-        let path = directory.join(files::CONFIG);
+    /// [`ConfigError::NoConfig`], [`ConfigError::Read`], [`ConfigError::File`] or [`ConfigError::Gguf`], with the path.
+    pub fn open(model: &Path) -> Result<Self, ConfigError> {
+        if gguf::is_gguf(model) {
+            return Ok(Gguf::open(model)?.config()?);
+        }
+        let path = model.join(files::CONFIG);
         let text = std::fs::read(&path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => ConfigError::NoConfig { directory: directory.to_owned() },
+            std::io::ErrorKind::NotFound => {
+                ConfigError::NoConfig { directory: model.to_owned(), gguf_files: gguf::files_in(model) }
+            }
             _ => ConfigError::Read { path: path.clone(), source },
         })?;
         let config =
             Self::from_json(&text).map_err(|source| ConfigError::File { path, source: Box::new(source) })?;
 
-        let path = directory.join(files::GENERATION_CONFIG);
+        let path = model.join(files::GENERATION_CONFIG);
         match GenerationConfig::open(&path)? {
             None => Ok(config),
             Some(generation) => config

@@ -161,7 +161,7 @@ impl GemmaConfig {
 }
 
 /// Gemma 2's rule: layers 0, 2, ... attend within the window, the others globally.
-fn alternating_layers(num_layers: usize, sliding_window: Option<usize>) -> Vec<AttentionKind> {
+pub(crate) fn alternating_layers(num_layers: usize, sliding_window: Option<usize>) -> Vec<AttentionKind> {
     // An absurd count is `validate`'s to refuse; it must not be allocated for before that.
     (0..num_layers.min(validate::MAX_LAYERS))
         .map(|layer| match sliding_window {

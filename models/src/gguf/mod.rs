@@ -35,16 +35,30 @@ use metadata::Metadata;
 use split::Split;
 
 /// Whether `path` is a file that is GGUF by its name or by how it begins.
-pub(crate) fn is_gguf(path: &Path) -> bool {
+pub fn is_gguf(path: &Path) -> bool {
     if !path.is_file() {
         return false;
     }
-    let is_named_so = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
     let begins_so = || {
         let mut magic = [0; header::MAGIC.len()];
         File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == header::MAGIC
     };
-    is_named_so || begins_so()
+    has_extension(path) || begins_so()
+}
+
+/// Names of the GGUF files in a directory, for who gives the directory instead of one of them; none if it cannot be
+/// listed.
+pub(crate) fn files_in(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path()).filter(|path| has_extension(path));
+    let mut names: Vec<String> =
+        files.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+    names.sort();
+    names
+}
+
+fn has_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
 /// A model's file, or files, with their headers read.

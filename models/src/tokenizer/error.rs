@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::gguf::GgufFileError;
+
 /// Why a tokenizer cannot be used, or a text not be tokenized.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
@@ -14,6 +16,9 @@ pub enum TokenizerError {
         /// The model directory.
         directory: PathBuf,
     },
+    /// The model is a GGUF file without a vocabulary that can be used.
+    #[error("the model's file yields no tokenizer; give token ids instead of text (--token-ids)")]
+    Gguf(#[from] GgufFileError),
     /// The file could not be read.
     #[error("cannot read {}", path.display())]
     Read {

@@ -1,4 +1,4 @@
-//! Text to token ids and back, as `tokenizer.json` says.
+//! Text to token ids and back, as `tokenizer.json` says, or the vocabulary in a GGUF file.
 
 mod error;
 mod file;
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::GemmaConfig;
 use crate::files;
+use crate::gguf::{self, Gguf};
 use file::TokenizerFile;
 
 /// Spelling of the piece that stands for byte 0 where unknown characters fall back to bytes.
@@ -31,16 +32,19 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` in a model directory.
+    /// Reads `tokenizer.json` in a model directory, or the vocabulary in a GGUF file.
     ///
     /// # Errors
     /// [`TokenizerError::Missing`] when there is none; otherwise as [`Tokenizer::from_json`].
-    pub fn open(directory: &Path, config: &GemmaConfig) -> Result<Self, TokenizerError> {
-        let path = directory.join(files::TOKENIZER);
+    pub fn open(model: &Path, config: &GemmaConfig) -> Result<Self, TokenizerError> {
+        if gguf::is_gguf(model) {
+            return Self::checked(model, Gguf::open(model)?.tokenizer()?, config);
+        }
+        let path = model.join(files::TOKENIZER);
         match std::fs::read(&path) {
             Ok(json) => Self::from_json(&path, &json, config),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(TokenizerError::Missing { directory: directory.to_owned() })
+                Err(TokenizerError::Missing { directory: model.to_owned() })
             }
             Err(source) => Err(TokenizerError::Read { path, source }),
         }
@@ -61,7 +65,15 @@ impl Tokenizer {
         // A file may have been saved with the settings of some training run.
         inner.with_truncation(None).map_err(malformed)?;
         inner.with_padding(None);
+        Self::checked(path, inner, config)
+    }
 
+    /// The tokenizer `inner` of the file at `path`, which must be that of a model of `config`.
+    fn checked(
+        path: &Path,
+        inner: tokenizers::Tokenizer,
+        config: &GemmaConfig,
+    ) -> Result<Self, TokenizerError> {
         let largest = inner.get_vocab(true).into_iter().map(|(token, id)| (id, token)).max();
         if let Some((id, token)) = largest
             && id as usize >= config.vocab_size

@@ -3,6 +3,7 @@
 use super::content;
 use super::file::{Field, GgufFile};
 use super::model::sound;
+use crate::checkpoint::Checkpoint;
 use crate::gguf::{Gguf, GgufFileError};
 
 /// Field of an unsigned 16-bit integer, which is what splits are numbered with.
@@ -57,6 +58,13 @@ fn parts_must_be_there_and_be_parts_of_one_model() {
     let renamed = directory.path().join("renamed.gguf");
     std::fs::rename(&first, &renamed).unwrap();
     assert!(content(&renamed).to_string().contains("-00001-of-00002.gguf"));
+}
+
+#[test]
+fn a_directory_of_files_is_no_model_but_names_them() {
+    let directory = written(&parts());
+    let message = Checkpoint::open(directory.path()).unwrap_err().to_string();
+    assert!(message.contains("m-00001-of-00002.gguf, m-00002-of-00002.gguf"), "{message}");
 }
 
 #[test]
