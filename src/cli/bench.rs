@@ -11,9 +11,9 @@ use lapidary::bench::{
 };
 use lapidary::model::Model;
 use lapidary::models::config::GemmaConfig;
+use lapidary::models::encoding::{Encodings, WeightScheme};
 use lapidary::runtime::plugins::PluginKind;
 use serde::Serialize;
-use lapidary::models::encoding::{Encodings, WeightScheme};
 
 use super::args::{DeviceArgs, ModelArgs, at_least_one, steps_per_dispatch, whole};
 use super::exit::Interrupted;
@@ -325,7 +325,8 @@ fn measure(
     let mut failure = None;
     for (number, test) in tests.iter().enumerate() {
         let spinner = ui.spinner(format!("{test} ({} of {})", number + 1, tests.len()));
-        let measured = bench::measure(engine, test, repetitions, args.steps_per_dispatch, &mut interrupt::poll);
+        let measured =
+            bench::measure(engine, test, repetitions, args.steps_per_dispatch, &mut interrupt::poll);
         spinner.finish_and_clear();
         running.tell_compilations(ui);
         let measurement = match measured.map_err(|error| explained(running, error)) {

@@ -129,12 +129,8 @@ pub fn run(args: SynthArgs, ui: &Ui) -> Result<()> {
     };
     config.checkpoint_dtype = dtype;
     config.encodings = Encodings::uniform(&config, args.weights)?;
-    let options = SynthOptions {
-        seed: args.seed,
-        dtype,
-        max_shard_bytes: args.max_shard_size,
-        replace: args.force,
-    };
+    let options =
+        SynthOptions { seed: args.seed, dtype, max_shard_bytes: args.max_shard_size, replace: args.force };
     let started = Instant::now();
     let catch = interrupt::catch();
     let bar = ui.bytes("writing", 0);

@@ -179,7 +179,8 @@ impl Engine {
 
     /// Makes the executables of `now`, at the same time, and begins those of `later`, which steps wait for.
     fn prepare(&self, now: &[ProgramShape], later: &[ProgramShape]) -> Result<(), EngineError> {
-        let programs = |shapes: &[ProgramShape]| shapes.iter().copied().map(EngineProgram::Step).collect::<Vec<_>>();
+        let programs =
+            |shapes: &[ProgramShape]| shapes.iter().copied().map(EngineProgram::Step).collect::<Vec<_>>();
         self.executables.prepare(&programs(now), &programs(later))
     }
 

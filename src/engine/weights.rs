@@ -100,11 +100,9 @@ impl Loader<'_> {
         let mut copied = !host.in_file();
         let buffers = ShardedBuffer::place(self.placement, &held.sharding, |part| {
             let shard = host.shard(&part.ranges, &dims, stored).ok_or_else(unfit)?;
-            let buffers =
-                self.upload(part, &shard, held.dtype, &dims).map_err(|source| EngineError::LoadTensor {
-                    tensor: tensor.name().to_string(),
-                    source: Box::new(source),
-                })?;
+            let buffers = self.upload(part, &shard, held.dtype, &dims).map_err(|source| {
+                EngineError::LoadTensor { tensor: tensor.name().to_string(), source: Box::new(source) }
+            })?;
             copied |= !(shard.in_file && buffers.iter().all(Buffer::is_zero_copy));
             Ok::<_, EngineError>(buffers)
         })?;

@@ -4,8 +4,8 @@ use lapidary_graph::{LogicalAxes, TensorType};
 use lapidary_lower::sharding::AxisUnits;
 use lapidary_lower::{Mesh, Sharding, ShardingRules, entry_shardings};
 use lapidary_models::config::{AttentionKind, GemmaConfig};
-use lapidary_models::program::{Input, ParamRole, ParamSpec, Program, ProgramShape};
 use lapidary_models::encoding::{WeightPart, WeightTensor};
+use lapidary_models::program::{Input, ParamRole, ParamSpec, Program, ProgramShape};
 use lapidary_models::weights::WeightRole;
 
 use super::PlanRequest;

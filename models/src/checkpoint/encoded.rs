@@ -75,7 +75,12 @@ fn unpack(weight: &WeightSpec, tensors: &mut HashMap<String, TensorView>) -> Res
         let bytes = tensor.dims.last().map_or(0, |words| words.saturating_mul(TensorDtype::I32.size()));
         if tensor.dims.len() != 2 || ![columns / 2, columns].contains(&bytes) {
             let (found, expected) = (tensor.dims, vec![rows, columns / 8]);
-            return Err(TensorProblem::Shape { name: packed, file: tensor.source.path().to_owned(), found, expected });
+            return Err(TensorProblem::Shape {
+                name: packed,
+                file: tensor.source.path().to_owned(),
+                found,
+                expected,
+            });
         }
         if let Some(last) = tensor.dims.last_mut() {
             *last = bytes;
@@ -126,7 +131,8 @@ pub(super) fn unsupported(name: &str) -> Option<&'static str> {
     const ZERO_POINTS: &str = "zero points (asymmetric codes) are not supported; quantize symmetrically";
     const ORDER: &str = "weights in the order of their activations (g_idx) are not supported; quantize without \
                          actorder, or with actorder `weight`";
-    const ACTIVATIONS: &str = "quantized activations are not supported, only weights; quantize as W8A16 or W4A16";
+    const ACTIVATIONS: &str =
+        "quantized activations are not supported, only weights; quantize as W8A16 or W4A16";
     const CACHE: &str = "scales of a quantized KV cache are not supported";
     const FORMAT: &str = "this way of quantizing is not supported; supported are the compressed-tensors formats \
                           int-quantized (8 bits) and pack-quantized (4 or 8 bits), with symmetric weights";

@@ -21,11 +21,7 @@ fn config(scheme: &str) -> GemmaConfig {
 }
 
 /// A checkpoint of such weights, whose config declares nothing, with `edit` made to its header and `extra` data.
-fn opened(
-    scheme: &str,
-    edit: impl FnOnce(&mut Value),
-    extra: &[u8],
-) -> Result<Checkpoint, CheckpointError> {
+fn opened(scheme: &str, edit: impl FnOnce(&mut Value), extra: &[u8]) -> Result<Checkpoint, CheckpointError> {
     let file = synth_in_memory(&config(scheme), 0).unwrap();
     Checkpoint::from_bytes(GemmaConfig::tiny(), "model.safetensors", edited(&file, edit, extra))
 }
@@ -139,7 +135,8 @@ fn what_stands_for_another_encoding_is_told() {
         let name = format!("model.layers.1.mlp.up_proj.{name}");
         let add = |header: &mut Value, byte_count: usize| {
             let end = config("int8").weight_bytes(StoredDtype::Bf16) as usize;
-            header[&name] = json!({"dtype": "I8", "shape": [byte_count], "data_offsets": [end, end + byte_count]});
+            header[&name] =
+                json!({"dtype": "I8", "shape": [byte_count], "data_offsets": [end, end + byte_count]});
         };
         let found = TensorProblems(problems(opened("int8", |header| add(header, 3), &[0, 7, 0]))).to_string();
         assert!(found.contains(&name) && found.contains(part), "{found}");
@@ -147,7 +144,8 @@ fn what_stands_for_another_encoding_is_told() {
     // Zero points that are all zero say that codes are symmetric.
     let end = config("int8").weight_bytes(StoredDtype::Bf16);
     let entry = json!({"dtype": "I8", "shape": [192, 1], "data_offsets": [end, end + 192]});
-    opened("int8", |header| header["model.layers.1.mlp.up_proj.weight_zero_point"] = entry, &[0; 192]).unwrap();
+    opened("int8", |header| header["model.layers.1.mlp.up_proj.weight_zero_point"] = entry, &[0; 192])
+        .unwrap();
 
     let eight_bit_floats = opened("int8", |header| header[UP]["dtype"] = json!("F8_E4M3"), &[]).unwrap_err();
     let reason = std::error::Error::source(&eight_bit_floats).unwrap().to_string();
@@ -189,13 +187,16 @@ fn truncated_files_are_named() {
 #[test]
 fn the_encoding_of_offsets() {
     let encoding = Encoding::Int4(Groups { size: 32, scales: StoredDtype::Bf16, offsets: true });
-    let (name, end) = ("model.layers.1.mlp.up_proj.weight_offset", config("int4:32").weight_bytes(StoredDtype::Bf16));
+    let (name, end) =
+        ("model.layers.1.mlp.up_proj.weight_offset", config("int4:32").weight_bytes(StoredDtype::Bf16));
     // Every weight of 4 bits has its shape in the file, too.
     let end = end + 14 * 16;
-    let entry = |dims: Value, bytes: u64| json!({"dtype": "F32", "shape": dims, "data_offsets": [end, end + bytes]});
+    let entry =
+        |dims: Value, bytes: u64| json!({"dtype": "F32", "shape": dims, "data_offsets": [end, end + bytes]});
     let bytes = 192 * 2 * 4;
     let checkpoint =
-        opened("int4:32", |header| header[name] = entry(json!([192, 2]), bytes), &vec![0; bytes as usize]).unwrap();
+        opened("int4:32", |header| header[name] = entry(json!([192, 2]), bytes), &vec![0; bytes as usize])
+            .unwrap();
     let weights = weight_specs(checkpoint.config());
     let up = weights.iter().find(|weight| weight.name == UP).unwrap();
     assert_eq!(checkpoint.config().encodings.of(up), encoding);

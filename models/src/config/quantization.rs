@@ -49,7 +49,9 @@ pub(super) fn read(fields: &Fields<'_>, config: &GemmaConfig) -> Result<Encoding
     };
     let mut layers = Vec::with_capacity(groups.len());
     for (name, group) in groups {
-        let Value::Object(group) = group else { return Err(unsupported(format!("`{name}` {}", excerpt(group)))) };
+        let Value::Object(group) = group else {
+            return Err(unsupported(format!("`{name}` {}", excerpt(group))));
+        };
         layers.push(Layers::read(&Fields::new(group), format)?);
     }
     for weight in weight_specs(config).iter().filter(|weight| weight.dims.len() == 2) {
@@ -81,7 +83,10 @@ impl Layers {
     fn read(fields: &Fields<'_>, format: Option<&str>) -> Result<Self, ConfigError> {
         for field in ["input_activations", "output_activations"] {
             if let Some(value) = fields.value(field) {
-                return Err(unsupported(format!("with quantized activations (`{field}` {})", excerpt(value))));
+                return Err(unsupported(format!(
+                    "with quantized activations (`{field}` {})",
+                    excerpt(value)
+                )));
             }
         }
         let targets = patterns(fields, "targets")?;
@@ -105,7 +110,9 @@ impl Layers {
         if let Some(order) = weights.value("actorder")
             && ![&json!(false), &json!("weight"), &json!("static")].contains(&order)
         {
-            return Err(unsupported(format!("with weights in the order of activations (`actorder` {order})")));
+            return Err(unsupported(format!(
+                "with weights in the order of activations (`actorder` {order})"
+            )));
         }
         let strategy = weights.text("strategy")?;
         let group = match (strategy, weights.size("group_size")?) {
@@ -128,7 +135,8 @@ impl Layers {
         let size = self.group.unwrap_or(inputs);
         if !inputs.is_multiple_of(size.max(1)) || (self.bits == 4 && !size.is_multiple_of(2)) {
             let name = &weight.name;
-            let value = format!("with groups of {size}, which do not evenly divide the {inputs} inputs of `{name}`");
+            let value =
+                format!("with groups of {size}, which do not evenly divide the {inputs} inputs of `{name}`");
             return Err(unsupported(value));
         }
         let groups = Groups { size, scales: config.checkpoint_dtype, offsets: false };

@@ -12,8 +12,7 @@ fn encoded(scheme: &str) -> GemmaConfig {
 
 /// A config with this `quantization_config`.
 fn with(quantization: &Value) -> Result<GemmaConfig, ConfigError> {
-    let mut object: Map<String, Value> =
-        serde_json::from_str(&encoded("bf16").to_json()).unwrap();
+    let mut object: Map<String, Value> = serde_json::from_str(&encoded("bf16").to_json()).unwrap();
     object.insert(FIELD.to_owned(), quantization.clone());
     GemmaConfig::from_json(Value::Object(object).to_string().as_bytes())
 }

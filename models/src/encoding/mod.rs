@@ -124,7 +124,12 @@ impl fmt::Display for Encodings {
                 None => counts.push((*encoding, 1)),
             }
         }
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(encoding, _)| encoding).unwrap_or_default().fmt(f)
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(encoding, _)| encoding)
+            .unwrap_or_default()
+            .fmt(f)
     }
 }
 
@@ -168,7 +173,8 @@ impl WeightTensor {
 impl WeightSpec {
     /// The tensors of this weight in an encoding, codes (or values) first.
     pub fn tensors(&self, encoding: Encoding) -> Vec<WeightTensor> {
-        let tensor = |name: String, part, dims, dtype| WeightTensor { name, part, dims, dtype, weight: self.clone() };
+        let tensor =
+            |name: String, part, dims, dtype| WeightTensor { name, part, dims, dtype, weight: self.clone() };
         let (&[rows, columns], Some(groups)) = (self.dims.as_slice(), encoding.groups()) else {
             return vec![tensor(self.name.clone(), WeightPart::Values, self.dims.clone(), None)];
         };
@@ -183,7 +189,8 @@ impl WeightSpec {
         };
         let per_group = vec![rows, columns / groups.size.max(1)];
         let scales = Some(groups.scales.into());
-        let mut tensors = vec![codes, tensor(self.scales_name(), WeightPart::Scales, per_group.clone(), scales)];
+        let mut tensors =
+            vec![codes, tensor(self.scales_name(), WeightPart::Scales, per_group.clone(), scales)];
         if groups.offsets {
             let dtype = Some(StoredDtype::F32.into());
             tensors.push(tensor(self.offsets_name(), WeightPart::Offsets, per_group, dtype));

@@ -30,8 +30,10 @@ pub enum WeightScheme {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemeError {
     /// No such scheme.
-    #[error("no weights are `{0}`: give bf16, int8, int8:GROUP, int4 or int4:GROUP, where GROUP is inputs that share a \
-             scale, of int4 an even number")]
+    #[error(
+        "no weights are `{0}`: give bf16, int8, int8:GROUP, int4 or int4:GROUP, where GROUP is inputs that share a \
+             scale, of int4 an even number"
+    )]
     Unknown(String),
     /// Groups that do not divide the inputs of a weight.
     #[error("groups of {group} do not divide the {inputs} inputs of `{weight}`: give another group size")]
@@ -107,7 +109,8 @@ impl FromStr for WeightScheme {
             ("bf16" | "dense", None) => Ok(Self::Dense),
             ("int8", group) => Ok(Self::Int8 { group }),
             ("int4", group) => {
-                let group = Some(group.unwrap_or(Self::DEFAULT_GROUP)).filter(|group| group.is_multiple_of(2));
+                let group =
+                    Some(group.unwrap_or(Self::DEFAULT_GROUP)).filter(|group| group.is_multiple_of(2));
                 Ok(Self::Int4 { group: group.ok_or_else(unknown)? })
             }
             _ => Err(unknown()),

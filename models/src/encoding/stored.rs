@@ -121,9 +121,8 @@ impl Groups {
             return Err(StorageProblem::Dtype { tensor, found: dtype, expected: "f32, bf16 or f16" });
         };
         let size = match (weight.dims.as_slice(), dims) {
-            (&[rows, columns], &[scaled, groups]) if scaled == rows && groups > 0 => {
-                Some(columns / groups).filter(|size| size * groups == columns && size.is_multiple_of(per_byte))
-            }
+            (&[rows, columns], &[scaled, groups]) if scaled == rows && groups > 0 => Some(columns / groups)
+                .filter(|size| size * groups == columns && size.is_multiple_of(per_byte)),
             _ => None,
         };
         let Some(size) = size else {

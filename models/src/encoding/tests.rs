@@ -42,7 +42,10 @@ fn tensors_tell_their_own_encoding() {
     let names: Vec<String> =
         up().tensors(Encoding::Int4(with_offsets)).into_iter().map(|tensor| tensor.name).collect();
     let module = "model.layers.1.mlp.up_proj";
-    assert_eq!(names, ["weight_packed", "weight_scale", "weight_offset"].map(|part| format!("{module}.{part}")));
+    assert_eq!(
+        names,
+        ["weight_packed", "weight_scale", "weight_offset"].map(|part| format!("{module}.{part}"))
+    );
 }
 
 #[test]
@@ -72,7 +75,9 @@ fn schemes_are_written_as_they_are_read() {
         assert_eq!(text.parse::<WeightScheme>().unwrap().to_string(), text);
     }
     assert_eq!("int4".parse::<WeightScheme>().unwrap(), WeightScheme::Int4 { group: 64 });
-    for text in ["", "int3", "int4:", "int4:0", "int4:7", "int4:-2", "bf16:32", "INT8", "int4:99999999999999999999"] {
+    for text in
+        ["", "int3", "int4:", "int4:0", "int4:7", "int4:-2", "bf16:32", "INT8", "int4:99999999999999999999"]
+    {
         let message = text.parse::<WeightScheme>().unwrap_err().to_string();
         assert!(message.contains(&format!("`{text}`")), "{message}");
     }
@@ -92,10 +97,14 @@ fn one_rule_serves_all_matrices() {
     }
     let embedding = 256_000 * (2304 + 2);
     let projections = config.parameter_count() - 256_000 * 2304 - (4 * 26 + 1) * 2304;
-    assert_eq!(config.weight_bytes(BF16), embedding + projections / 2 + projections / 64 + (4 * 26 + 1) * 2304 * 2);
+    assert_eq!(
+        config.weight_bytes(BF16),
+        embedding + projections / 2 + projections / 64 + (4 * 26 + 1) * 2304 * 2
+    );
     assert_eq!(weight_tensors(&config).len(), weight_specs(&config).len() + 26 * 7 + 1);
 
-    let refused = Encodings::uniform(&config, WeightScheme::Int8 { group: Some(100) }).unwrap_err().to_string();
+    let refused =
+        Encodings::uniform(&config, WeightScheme::Int8 { group: Some(100) }).unwrap_err().to_string();
     assert!(refused.contains("groups of 100 do not divide the 2304 inputs"), "{refused}");
 }
 

@@ -70,8 +70,10 @@ fn programs_take_weights_in_their_encodings() {
                 // Every projection is a product with codes, and so are the logits.
                 let composites = |name: &str| {
                     let ops = main.ops.iter().map(|op| &op.op);
-                    ops.filter(|op| matches!(op, lapidary_graph::Op::Composite { name: found, .. } if found == name))
-                        .count()
+                    ops.filter(
+                        |op| matches!(op, lapidary_graph::Op::Composite { name: found, .. } if found == name),
+                    )
+                    .count()
                 };
                 if phase.steps() == 1 {
                     assert_eq!(composites("lapidary.quantized_linear"), 2 * 7 + 1, "{name} {scheme}");

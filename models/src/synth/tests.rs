@@ -123,13 +123,18 @@ fn sizes_of_encoded_values() {
             Checkpoint::from_bytes(config.clone(), "m", synth_in_memory(&config, 3).unwrap()).unwrap();
         assert_eq!(checkpoint.config(), &config);
         for spec in weight_specs(&config).iter().filter(|spec| spec.dims.len() == 2 && spec.layer.is_some()) {
-            let [codes, scales] = &spec.tensors(config.encodings.of(spec))[..] else { panic!("{}", spec.name) };
+            let [codes, scales] = &spec.tensors(config.encodings.of(spec))[..] else {
+                panic!("{}", spec.name)
+            };
             let codes = checkpoint.tensor(&codes.name).unwrap();
             let codes: Vec<f64> = match codes.dtype() {
                 TensorDtype::I8 => codes.bytes().iter().map(|code| f64::from(code.cast_signed())).collect(),
                 _ => {
                     let bytes = codes.bytes();
-                    bytes.iter().flat_map(|byte| [byte & 15, byte >> 4].map(|code| f64::from(code) - 8.0)).collect()
+                    bytes
+                        .iter()
+                        .flat_map(|byte| [byte & 15, byte >> 4].map(|code| f64::from(code) - 8.0))
+                        .collect()
                 }
             };
             let scales = checkpoint.tensor(&scales.name).unwrap();
@@ -190,7 +195,10 @@ fn existing_directories_are_respected() {
     // A file that is none of ours is never deleted.
     std::fs::write(directory.join("thesis.tex"), "x").unwrap();
     let error = again(&replacing).unwrap_err();
-    assert!(matches!(&error, SynthError::Write(WriteError::NotAModel { entry, .. }) if entry == "thesis.tex"), "{error}");
+    assert!(
+        matches!(&error, SynthError::Write(WriteError::NotAModel { entry, .. }) if entry == "thesis.tex"),
+        "{error}"
+    );
 
     let empty = parent.path().join("empty");
     std::fs::create_dir(&empty).unwrap();

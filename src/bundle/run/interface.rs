@@ -6,11 +6,11 @@ use lapidary_graph::{DType, LogicalAxes, TensorType};
 use lapidary_lower::sharding::{AxisSplit, DimSharding};
 use lapidary_lower::{EntryShardings, Mesh, Sharding};
 use lapidary_models::config::GemmaConfig;
+use lapidary_models::dtype::{StoredDtype, TensorDtype};
+use lapidary_models::encoding::{Encoding, Encodings, WeightTensor};
 use lapidary_models::program::{
     Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind,
 };
-use lapidary_models::dtype::{StoredDtype, TensorDtype};
-use lapidary_models::encoding::{Encoding, Encodings, WeightTensor};
 use lapidary_models::weights::{weight_specs, weight_tensors};
 
 use crate::bundle::ProgramManifest;
@@ -92,7 +92,8 @@ impl<'m> InterfaceReader<'m> {
         match role {
             RoleManifest::Weight { tensor } => {
                 let known = self.weights.get(tensor);
-                let known = known.ok_or_else(|| format!("is the tensor `{tensor}`, which the model lacks"))?;
+                let known =
+                    known.ok_or_else(|| format!("is the tensor `{tensor}`, which the model lacks"))?;
                 Ok(ParamRole::Weight(known.clone()))
             }
             RoleManifest::Input { input } => {
