@@ -56,26 +56,27 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
     assert!(with <= 1.25 * without, "bf16 is {with} from f32 with kernels, {without} without");
 }
 
-/// Every projection and every decode attention is a call, under the names that the runtime registers.
+/// Every projection and all attention is a call, under the names that the runtime registers.
 #[test]
 fn programs_call_the_kernels_that_the_runtime_has() {
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target =
-        target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION, target::CACHE_WRITE]);
+    let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
     let calls = |phase, tokens, dtype, name: &str| {
-        let program =
-            build(&config, &ProgramShape { phase, batch: 2, tokens, capacity: 256, dtype }).unwrap();
+        let shape = ProgramShape { phase, batch: 2, tokens, capacity: tokens.max(256), dtype };
+        let program = build(&config, &shape).unwrap();
         let options = LowerOptions { target: &target, mesh: None, rules: &ShardingRules::none() };
         let text = lower(verify_program(&program.module).unwrap(), &options).unwrap();
         text.matches(&format!("call_target_name = \"{name}\"")).count()
     };
-    let (linear, attention) = (kernels::Linear::NAME, kernels::DecodeAttention::NAME);
+    let (linear, attention) = (kernels::Linear::NAME, kernels::Attention::NAME);
     // Seven projections a layer, and the one to the vocabulary.
     let projections = 7 * config.num_layers + 1;
     assert_eq!(calls(Phase::Decode, 1, DType::BF16, linear), projections);
     assert_eq!(calls(Phase::Decode, 1, DType::BF16, attention), config.num_layers);
     assert_eq!(calls(Phase::Prefill, 32, DType::BF16, linear), projections);
-    assert_eq!(calls(Phase::Prefill, 32, DType::BF16, attention), 0);
+    assert_eq!(calls(Phase::Prefill, 32, DType::BF16, attention), config.num_layers);
+    // Beyond a block of queries the decomposition is a loop.
+    assert_eq!(calls(Phase::Prefill, 1024, DType::BF16, attention), config.num_layers);
     assert_eq!(calls(Phase::Decode, 1, DType::F32, linear), 0);
     // Keys and values.
     assert_eq!(calls(Phase::Decode, 1, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
@@ -102,8 +103,7 @@ fn no_step_copies_or_converts_a_cache() {
     let Some(client) = support::cpu() else { return };
     client.plugin().register_kernels().unwrap();
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target =
-        target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION, target::CACHE_WRITE]);
+    let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
     let sampled = Phase::SampledDecode { steps: 1, sampler: SamplerShape::default() };
     for (phase, batch) in [(Phase::Decode, 1), (Phase::Decode, 3), (sampled, 2)] {
         let shape = ProgramShape { phase, batch, tokens: 1, capacity: 512, dtype: DType::BF16 };

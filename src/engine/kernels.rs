@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use lapidary_lower::Target;
-use lapidary_lower::target::{CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS};
+use lapidary_lower::target::{
+    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS,
+};
 use lapidary_runtime::kernels::{Features, Instructions};
 
 use super::{EngineError, Placement};
@@ -60,8 +62,11 @@ impl Kernels {
 
     fn on_this_processor(self) -> Vec<Kernel> {
         // Without matrix units, many rows are better off with the compiler's own products.
-        let linear = if Features::detect().has(Instructions::AmxBf16) { LINEAR } else { LINEAR_FEW_ROWS };
-        let all = [(self.linear, linear), (self.attention, DECODE_ATTENTION), (self.cache, CACHE_WRITE)];
+        let (linear, attention) = match Features::detect().has(Instructions::AmxBf16) {
+            true => (LINEAR, ATTENTION),
+            false => (LINEAR_FEW_ROWS, DECODE_ATTENTION),
+        };
+        let all = [(self.linear, linear), (self.attention, attention), (self.cache, CACHE_WRITE)];
         all.into_iter().filter_map(|(chosen, kernel)| chosen.then_some(kernel)).collect()
     }
 }

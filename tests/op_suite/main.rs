@@ -70,8 +70,7 @@ fn dots_of_other_targets() {
 fn kernels_compute_what_their_composites_say() {
     let Some(client) = plugin::cpu_client() else { return };
     client.plugin().register_kernels().unwrap();
-    let target =
-        target::CPU.with_kernels(vec![target::LINEAR, target::DECODE_ATTENTION, target::CACHE_WRITE]);
+    let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
     run::check(&client, &target, &cases::kernels());
 }
 

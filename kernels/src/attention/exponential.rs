@@ -3,27 +3,39 @@
 /// Below this, `exp` is zero to f32's smallest normal number.
 const LEAST: f32 = -87.0;
 
-/// `exp(x)` for `x` up to 88, to two units in the last place; 0 for anything far enough below, NaN included.
+/// ln 2 in two parts, the first of which has few enough bits to be exact in a product with a small whole number.
+pub(super) const LN_2_HIGH: f32 = 0.693_359_4;
+pub(super) const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+/// `(exp(r) - 1 - r) / r^2`, from the highest power of `r` on.
+pub(super) const SERIES: [f32; 6] =
+    [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
+
+/// `1.5 · 2^23`: added to a number of less than 2^22, it leaves the nearest whole number in the lowest bits.
+const WHOLE: f32 = 12_582_912.0;
+
+/// `exp(x)` for `x` up to 88, to two units in the last place; 0 for anything far enough below, and NaN for NaN.
 ///
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, a polynomial for `exp(r)` and the exponent set to `n`. Source of the
 /// coefficients: Cephes, `expf`.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
-    // ln 2 in two parts, the first of which has few enough bits to be exact in the product.
-    let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
-    let polynomial = [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
-    let series = polynomial.iter().fold(0.0f32, |sum, coefficient| sum * r + coefficient);
+    let shifted = x * std::f32::consts::LOG2_E + WHOLE;
+    let n = shifted - WHOLE;
+    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let series = SERIES.iter().fold(0.0f32, |sum, coefficient| sum * r + coefficient);
     let fraction = series * r * r + r + 1.0;
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
-    if x > LEAST { fraction * power } else { 0.0 }
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    if x <= LEAST { 0.0 } else { fraction * power }
 }
 
-/// `tanh(x)`, to 2e-7 absolutely.
+/// `tanh(x)`, to 2e-7 absolutely; NaN for NaN.
 #[inline(always)]
 pub(super) fn tanh(x: f32) -> f32 {
+    let size = x.abs();
     // Where the exponential would leave f32's range, tanh has long been 1.
-    let magnitude = 1.0 - 2.0 / (exp(2.0 * x.abs().min(20.0)) + 1.0);
+    let size = if size > 20.0 { 20.0 } else { size };
+    let magnitude = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
     magnitude.copysign(x)
 }
 
@@ -48,5 +60,11 @@ mod tests {
         for x in [-88.0, -1e9, f32::MIN, f32::NEG_INFINITY] {
             assert_eq!(exp(x), 0.0);
         }
+    }
+
+    #[test]
+    fn nan_stays_and_infinity_has_its_limit() {
+        assert!(exp(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
+        assert_eq!((tanh(f32::INFINITY), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
     }
 }

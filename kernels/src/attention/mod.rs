@@ -1,20 +1,25 @@
-//! Attention of one token a sequence over a KV cache.
+//! Attention over a KV cache.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+mod decode;
 mod exponential;
 mod part;
+mod prefill;
 #[cfg(test)]
 mod tests;
 
 use half::bf16;
 
-use crate::{Features, Pool};
-use part::{Part, Partial};
+use crate::{Features, Instructions, Pool};
 
-/// Sizes of the attention of one new token in each sequence.
+/// Sizes of attention.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AttentionShape {
     /// Sequences.
     pub batch: usize,
+    /// Queries of each sequence.
+    pub queries: usize,
     /// Heads of the cache.
     pub kv_heads: usize,
     /// Query heads that share a head of the cache.
@@ -39,9 +44,9 @@ pub struct AttentionNumbers {
 /// What attention reads.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionOperands<'a> {
-    /// `[batch, kv_heads, group, head_dim]`.
+    /// `[batch, queries, kv_heads, group, head_dim]`.
     pub query: &'a [bf16],
-    /// Position of each sequence's query, `[batch]`.
+    /// Position of each query, `[batch, queries]`.
     pub positions: &'a [i32],
     /// `[batch, kv_heads, slots, head_dim]`.
     pub keys: &'a [bf16],
@@ -62,13 +67,13 @@ pub struct AttentionError {
 
 impl AttentionShape {
     fn check(&self, operands: &AttentionOperands<'_>, out: usize) -> Result<(), AttentionError> {
-        let Self { batch, kv_heads, group, slots, head_dim } = *self;
+        let Self { batch, queries, kv_heads, group, slots, head_dim } = *self;
         let size = |factors: &[usize]| factors.iter().copied().fold(1, usize::saturating_mul);
         let cache = size(&[batch, kv_heads, slots, head_dim]);
-        let heads = size(&[batch, kv_heads, group, head_dim]);
+        let heads = size(&[batch, queries, kv_heads, group, head_dim]);
         let sizes = [
             ("query", heads, operands.query.len()),
-            ("positions", batch, operands.positions.len()),
+            ("positions", size(&[batch, queries]), operands.positions.len()),
             ("keys", cache, operands.keys.len()),
             ("values", cache, operands.values.len()),
             ("slot positions", size(&[batch, slots]), operands.slot_positions.len()),
@@ -81,20 +86,13 @@ impl AttentionShape {
     }
 }
 
-/// Slots that one part of the work covers: enough to be worth a thread's while, few enough for every thread to have
-/// some where there are few heads.
-const SLOTS_A_PART: usize = 512;
-
-/// `out = softmax(softcap(scale · query · keysᵀ)) · values` over the keys that each query sees, `[batch, kv_heads,
-/// group, head_dim]`. Scores, weights and sums are f32. Stretches of the cache of which nothing is seen are not read;
-/// a query that sees nothing gets zeros.
-///
-/// Parts of a cache are attended to apart, and put together by their greatest scores and sums of weights. Source: Dao
-/// et al., "Flash-Decoding for long-context inference", 2023.
+/// `out = softmax(softcap(scale · query · keysᵀ)) · values` over the keys that each query sees, `[batch, queries,
+/// kv_heads, group, head_dim]`. Scores and sums are f32. Stretches of the cache of which nothing is seen are not read; a
+/// query that sees nothing gets zeros.
 ///
 /// # Errors
 /// If a slice has another size than `shape` says.
-pub fn decode_attention(
+pub fn attention(
     pool: &Pool,
     features: Features,
     shape: AttentionShape,
@@ -103,39 +101,21 @@ pub fn decode_attention(
     out: &mut [bf16],
 ) -> Result<(), AttentionError> {
     shape.check(&operands, out.len())?;
-    let AttentionShape { kv_heads, group, slots, head_dim, .. } = shape;
     if out.is_empty() {
         return Ok(());
     }
-    let parts_a_head = slots.div_ceil(SLOTS_A_PART).max(1);
-    let heads = shape.batch * kv_heads;
-    let mut partials = vec![0.0; heads * parts_a_head * Partial::size(group, head_dim)];
-    pool.each_chunk(&mut partials, Partial::size(group, head_dim), &|part, memory| {
-        let head = part / parts_a_head;
-        let sequence = head / kv_heads;
-        let first = part % parts_a_head * SLOTS_A_PART;
-        let end = (first + SLOTS_A_PART).min(slots);
-        let cache = (head * slots + first) * head_dim..(head * slots + end) * head_dim;
-        let part = Part {
-            numbers,
-            head_dim,
-            query: slice(operands.query, head * group * head_dim..(head + 1) * group * head_dim),
-            position: slice(operands.positions, sequence..sequence + 1).first().copied().unwrap_or(-1),
-            keys: slice(operands.keys, cache.clone()),
-            values: slice(operands.values, cache),
-            slot_positions: slice(operands.slot_positions, sequence * slots + first..sequence * slots + end),
-        };
-        part.attend(features, &mut Partial::of(memory, group));
-    });
-    let partials = partials.chunks_mut(parts_a_head * Partial::size(group, head_dim));
-    for (out, partials) in out.chunks_mut(group * head_dim).zip(partials) {
-        let (whole, others) = partials.split_at_mut(Partial::size(group, head_dim));
-        let mut whole = Partial::of(whole, group);
-        for other in others.chunks_mut(Partial::size(group, head_dim)) {
-            whole.join(&Partial::of(other, group));
-        }
-        whole.finish(out);
+    if shape.queries == 1 {
+        decode::attend(pool, features, shape, numbers, operands, out);
+        return Ok(());
     }
+    #[cfg(target_arch = "x86_64")]
+    if features.has(Instructions::AmxBf16) && amx::takes(shape) {
+        // SAFETY: the processor has AMX, and the slices are of the shape's sizes.
+        unsafe { amx::attend(pool, shape, numbers, operands, out) };
+        return Ok(());
+    }
+    let _ = Instructions::Portable;
+    prefill::attend(pool, features, shape, numbers, operands, out);
     Ok(())
 }
 

@@ -60,10 +60,8 @@ impl<'m> Partial<'m> {
             groups.zip(others).zip(sums)
         {
             let new = greatest.max(*other_greatest);
-            if new == f32::NEG_INFINITY {
-                continue;
-            }
-            let (own, others) = (exp(*greatest - new), exp(*other_greatest - new));
+            let shift = finite(new);
+            let (own, others) = (exp(*greatest - shift), exp(*other_greatest - shift));
             *greatest = new;
             *total = *total * own + other_total * others;
             for (sum, other) in sums.iter_mut().zip(other_sums) {
@@ -140,29 +138,33 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
         let queries = part.query.chunks(dim).zip(partial.sums.chunks_mut(dim));
         let state = partial.totals.iter_mut().zip(partial.greatest.iter_mut());
         for ((query, sums), (total, greatest)) in queries.zip(state) {
-            let mut scores = [f32::NEG_INFINITY; SLOTS_AT_A_TIME];
+            // Of what is not seen, the score is not read but made; loops without branches become vectors.
+            let mut scores = [0.0; SLOTS_AT_A_TIME];
             for ((score, key), &position) in scores.iter_mut().zip(keys.chunks(dim)).zip(positions) {
                 if part.sees(position) {
                     *score = dot::<LANES>(query, key) * part.numbers.scale;
                 }
             }
             if let Some(cap) = part.numbers.softcap {
-                for score in scores.iter_mut().filter(|score| **score != f32::NEG_INFINITY) {
-                    *score = tanh(*score / cap) * cap;
+                scores.iter_mut().for_each(|score| *score = tanh(*score / cap) * cap);
+            }
+            for (index, score) in scores.iter_mut().enumerate() {
+                if !positions.get(index).is_some_and(|&position| part.sees(position)) {
+                    *score = f32::NEG_INFINITY;
                 }
             }
             let new = scores
                 .iter()
                 .fold(*greatest, |greatest, &score| if score > greatest { score } else { greatest });
+            let shift = finite(new);
             if new != *greatest {
-                let shrink = exp(*greatest - new);
+                let shrink = exp(*greatest - shift);
                 *total *= shrink;
                 sums.iter_mut().for_each(|sum| *sum *= shrink);
                 *greatest = new;
             }
             for score in &mut scores {
-                // A NaN stays one, for the result to show it.
-                *score = if score.is_nan() { *score } else { exp(*score - new) };
+                *score = exp(*score - shift);
             }
             *total += scores.iter().sum::<f32>();
             add_values(sums, &scores, values, dim);
@@ -170,14 +172,22 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
     }
 }
 
+/// What is taken from scores whose greatest is `greatest`: itself, or 0 where nothing was seen, whose weights are then 0.
+#[inline(always)]
+pub(super) fn finite(greatest: f32) -> f32 {
+    if greatest == f32::NEG_INFINITY { 0.0 } else { greatest }
+}
+
 /// `sums += weights · values`, a few elements of a head at a time, which stay in registers.
 #[inline(always)]
 fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16], dim: usize) {
     let (lanes, rest) = sums.as_chunks_mut::<LANES>();
     let whole = lanes.len() * LANES;
+    // What has no weight is not read: nothing of infinity would not be nothing.
+    let weighed = || weights.iter().zip(values.chunks(dim)).filter(|(weight, _)| **weight != 0.0);
     for (index, sums) in lanes.iter_mut().enumerate() {
         let mut local = *sums;
-        for (weight, value) in weights.iter().zip(values.chunks(dim)) {
+        for (weight, value) in weighed() {
             if let Some(value) = value.get(index * LANES..).and_then(|value| value.first_chunk::<LANES>()) {
                 for (sum, value) in local.iter_mut().zip(value) {
                     *sum += weight * wide(*value);
@@ -186,7 +196,7 @@ fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16
         }
         *sums = local;
     }
-    for (weight, value) in weights.iter().zip(values.chunks(dim)) {
+    for (weight, value) in weighed() {
         for (sum, value) in rest.iter_mut().zip(value.get(whole..).unwrap_or_default()) {
             *sum += weight * wide(*value);
         }

@@ -2,7 +2,7 @@
 
 use half::bf16;
 
-use super::{AttentionNumbers, AttentionOperands, AttentionShape, decode_attention};
+use super::{AttentionNumbers, AttentionOperands, AttentionShape, attention};
 use crate::test_data::{forms, numbers};
 use crate::{Features, Pool};
 
@@ -18,6 +18,12 @@ fn ring(slots: usize, length: usize) -> Vec<i32> {
     (0..slots).map(|slot| position(slot).map_or(-1, |position| position as i32)).collect()
 }
 
+/// An element of a result and what it may be off by.
+struct Exact {
+    value: f64,
+    bound: f64,
+}
+
 /// Attention of one query head as its definition says, in f64.
 fn exact(
     numbers: AttentionNumbers,
@@ -26,7 +32,7 @@ fn exact(
     keys: &[bf16],
     values: &[bf16],
     slots: &[i32],
-) -> Vec<f64> {
+) -> Vec<Exact> {
     let dim = query.len();
     let sees = |p: i32| p >= 0 && p <= position && numbers.window.is_none_or(|window| position - p < window);
     let score = |key: &[bf16]| {
@@ -38,18 +44,26 @@ fn exact(
     let weights: Vec<f64> = keys.chunks(dim).zip(slots).map(weight).collect();
     let total: f64 = weights.iter().sum();
     let element = |i: usize| {
-        let sum: f64 = weights.iter().zip(values.chunks(dim)).map(|(w, v)| w * v[i].to_f64()).sum();
-        if total > 0.0 { sum / total } else { 0.0 }
+        let terms = weights.iter().zip(values.chunks(dim)).map(|(w, v)| w * v[i].to_f64());
+        let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
+        match total > 0.0 {
+            // Half a unit in the last place of bf16 of each weight and of the result, and f32's rounding of sums.
+            true => Exact { value: sum / total, bound: (sum.abs() + size) / total / 256.0 + 1e-5 },
+            false => Exact { value: 0.0, bound: 0.0 },
+        }
     };
     (0..dim).map(element).collect()
 }
 
+/// Checks all forms for sequences of these lengths, of which the last tokens are the queries.
 fn check(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize]) {
-    let AttentionShape { batch, kv_heads, group, slots, head_dim } = shape;
-    let query = numbers(batch * kv_heads * group * head_dim, 1);
+    let AttentionShape { batch, queries, kv_heads, group, slots, head_dim } = shape;
+    let query = numbers(batch * queries * kv_heads * group * head_dim, 1);
     let keys = numbers(batch * kv_heads * slots * head_dim, 2);
     let values = numbers(batch * kv_heads * slots * head_dim, 3);
-    let positions: Vec<i32> = lengths.iter().map(|&length| length as i32 - 1).collect();
+    let first = |length: usize| length as i32 - queries as i32;
+    let positions: Vec<i32> =
+        lengths.iter().flat_map(|&length| (0..queries as i32).map(move |i| first(length) + i)).collect();
     let slot_positions: Vec<i32> = lengths.iter().flat_map(|&length| ring(slots, length)).collect();
     let operands = AttentionOperands {
         query: &query,
@@ -58,42 +72,43 @@ fn check(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize]) {
         values: &values,
         slot_positions: &slot_positions,
     };
+    let head = |index: usize| index / (queries * kv_heads * group) * kv_heads + index / group % kv_heads;
+    let exact: Vec<Vec<Exact>> = query
+        .chunks(head_dim)
+        .enumerate()
+        .map(|(index, query)| {
+            let (token, head) = (index / (kv_heads * group), head(index));
+            let cache = head * slots * head_dim..(head + 1) * slots * head_dim;
+            let sequence = token / queries;
+            let slots = &slot_positions[sequence * slots..(sequence + 1) * slots];
+            exact(layer, query, positions[token], &keys[cache.clone()], &values[cache], slots)
+        })
+        .collect();
     for features in forms() {
         let mut out = vec![bf16::NAN; query.len()];
-        decode_attention(&Pool::new(2), features, shape, layer, operands, &mut out).unwrap();
-        for (index, (query, out)) in query.chunks(head_dim).zip(out.chunks(head_dim)).enumerate() {
-            let head = index / group;
-            let sequence = head / kv_heads;
-            let cache = head * slots * head_dim..(head + 1) * slots * head_dim;
-            let exact = exact(
-                layer,
-                query,
-                positions[sequence],
-                &keys[cache.clone()],
-                &values[cache],
-                &slot_positions[sequence * slots..(sequence + 1) * slots],
-            );
+        attention(&Pool::new(2), features, shape, layer, operands, &mut out).unwrap();
+        for (index, (out, exact)) in out.chunks(head_dim).zip(&exact).enumerate() {
             for (found, exact) in out.iter().zip(exact) {
-                // Half a unit in the last place of bf16, and f32's rounding of sums.
-                let bound = exact.abs() / 256.0 + 1e-5;
                 assert!(
-                    (found.to_f64() - exact).abs() <= bound,
-                    "{shape:?} {layer:?} {features} head {index}: {found} for {exact}"
+                    (found.to_f64() - exact.value).abs() <= exact.bound,
+                    "{shape:?} {layer:?} {features} head {index}: {found} for {}",
+                    exact.value
                 );
             }
         }
     }
 }
 
+const LAYERS: [AttentionNumbers; 4] = [
+    PLAIN,
+    AttentionNumbers { softcap: Some(3.0), ..PLAIN },
+    AttentionNumbers { window: Some(40), scale: 0.3, ..PLAIN },
+    AttentionNumbers { window: Some(64), softcap: Some(50.0), scale: 1.0 },
+];
+
 #[test]
 fn equals_its_definition_in_f64() {
-    let layers = [
-        PLAIN,
-        AttentionNumbers { softcap: Some(3.0), ..PLAIN },
-        AttentionNumbers { window: Some(40), scale: 0.3, ..PLAIN },
-        AttentionNumbers { window: Some(64), softcap: Some(50.0), scale: 1.0 },
-    ];
-    for layer in layers {
+    for layer in LAYERS {
         for (slots, head_dim, lengths) in [
             (1, 1, [1, 1]),
             (7, 5, [3, 7]),
@@ -102,19 +117,58 @@ fn equals_its_definition_in_f64() {
             (600, 256, [599, 4000]),
             (1100, 16, [513, 1100]),
         ] {
-            check(AttentionShape { batch: 2, kv_heads: 2, group: 3, slots, head_dim }, layer, &lengths);
+            check(
+                AttentionShape { batch: 2, queries: 1, kv_heads: 2, group: 3, slots, head_dim },
+                layer,
+                &lengths,
+            );
         }
     }
 }
 
 #[test]
+fn many_queries_equal_their_definition_in_f64() {
+    for layer in LAYERS {
+        for (queries, slots, head_dim, lengths) in [
+            (2, 7, 32, [3, 7]),
+            (5, 64, 24, [64, 5]),
+            (33, 40, 64, [40, 33]),
+            (90, 300, 32, [95, 290]),
+            (130, 128, 96, [128, 140]),
+        ] {
+            check(
+                AttentionShape { batch: 2, queries, kv_heads: 2, group: 3, slots, head_dim },
+                layer,
+                &lengths,
+            );
+        }
+    }
+    let shape = AttentionShape { batch: 1, queries: 130, kv_heads: 1, group: 1, slots: 400, head_dim: 256 };
+    check(shape, LAYERS[3], &[380]);
+}
+
+#[test]
+fn queries_of_no_position_get_zeros_among_others() {
+    // Of five queries, those before the sequence's first token have negative positions.
+    check(
+        AttentionShape { batch: 1, queries: 5, kv_heads: 1, group: 2, slots: 70, head_dim: 32 },
+        PLAIN,
+        &[3],
+    );
+}
+
+#[test]
 fn a_query_that_sees_nothing_gets_zeros() {
-    check(AttentionShape { batch: 2, kv_heads: 1, group: 2, slots: 70, head_dim: 32 }, PLAIN, &[0, 5]);
+    check(
+        AttentionShape { batch: 2, queries: 1, kv_heads: 1, group: 2, slots: 70, head_dim: 32 },
+        PLAIN,
+        &[0, 5],
+    );
 }
 
 #[test]
 fn scores_beyond_the_range_of_exponentials_are_weighed_right() {
-    let shape = AttentionShape { batch: 1, kv_heads: 1, group: 1, slots: 3, head_dim: 1 };
+    let shape = AttentionShape { batch: 1, queries: 1, kv_heads: 1, group: 1, slots: 3, head_dim: 1 };
     let value = |v: f32| bf16::from_f32(v);
     let operands = AttentionOperands {
         query: &[value(100.0)],
@@ -125,13 +179,45 @@ fn scores_beyond_the_range_of_exponentials_are_weighed_right() {
     };
     let mut out = [bf16::NAN];
     let layer = AttentionNumbers { scale: 1.0, softcap: None, window: None };
-    decode_attention(&Pool::new(1), Features::detect(), shape, layer, operands, &mut out).unwrap();
+    attention(&Pool::new(1), Features::detect(), shape, layer, operands, &mut out).unwrap();
     assert_eq!(out[0].to_f32(), 2.0);
 }
 
 #[test]
+fn nan_shows_in_the_queries_that_see_it() {
+    let (queries, dim) = (200, 32);
+    let shape = AttentionShape { batch: 1, queries, kv_heads: 1, group: 1, slots: 300, head_dim: dim };
+    let mut keys = numbers(300 * dim, 2);
+    let mut values = numbers(300 * dim, 3);
+    keys[250 * dim] = bf16::NAN;
+    // Slots that hold nothing.
+    keys[280 * dim..].fill(bf16::NAN);
+    values[280 * dim..].fill(bf16::NAN);
+    let query = numbers(queries * dim, 1);
+    let positions: Vec<i32> = (80..280).collect();
+    let slot_positions = ring(300, 280);
+    let operands = AttentionOperands {
+        query: &query,
+        positions: &positions,
+        keys: &keys,
+        values: &values,
+        slot_positions: &slot_positions,
+    };
+    for features in forms() {
+        for layer in LAYERS {
+            let mut out = vec![bf16::ZERO; queries * dim];
+            attention(&Pool::new(2), features, shape, layer, operands, &mut out).unwrap();
+            for (out, &position) in out.chunks(dim).zip(&positions) {
+                let sees = position >= 250 && layer.window.is_none_or(|window| position - 250 < window);
+                assert!(out.iter().all(|out| out.is_nan() == sees), "{features} {layer:?} at {position}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_not_seen_is_not_read_and_nan_that_is_shows() {
-    let shape = AttentionShape { batch: 1, kv_heads: 1, group: 1, slots: 130, head_dim: 16 };
+    let shape = AttentionShape { batch: 1, queries: 1, kv_heads: 1, group: 1, slots: 130, head_dim: 16 };
     let mut keys = numbers(130 * 16, 2);
     let mut values = numbers(130 * 16, 3);
     // Slots behind the query hold rubbish, in the same stretch as seen ones and in one of their own.
@@ -149,7 +235,7 @@ fn what_is_not_seen_is_not_read_and_nan_that_is_shows() {
                 values: &values,
                 slot_positions: &slot_positions,
             };
-            decode_attention(&Pool::new(2), features, shape, PLAIN, operands, &mut out).unwrap();
+            attention(&Pool::new(2), features, shape, PLAIN, operands, &mut out).unwrap();
             assert!(out.iter().all(|out| out.is_nan() == nan), "{features} at {position}: {out:?}");
         }
     }
@@ -157,7 +243,7 @@ fn what_is_not_seen_is_not_read_and_nan_that_is_shows() {
 
 #[test]
 fn slices_of_other_sizes_are_refused() {
-    let shape = AttentionShape { batch: 1, kv_heads: 2, group: 1, slots: 4, head_dim: 8 };
+    let shape = AttentionShape { batch: 1, queries: 1, kv_heads: 2, group: 1, slots: 4, head_dim: 8 };
     let operands = AttentionOperands {
         query: &numbers(16, 1),
         positions: &[3],
@@ -166,6 +252,6 @@ fn slices_of_other_sizes_are_refused() {
         slot_positions: &[0, 1, 2, 3],
     };
     let mut out = [bf16::ZERO; 16];
-    let found = decode_attention(Pool::global(), Features::detect(), shape, PLAIN, operands, &mut out);
+    let found = attention(Pool::global(), Features::detect(), shape, PLAIN, operands, &mut out);
     assert_eq!(found.unwrap_err().to_string(), "values of attention: 63 elements, not 64");
 }

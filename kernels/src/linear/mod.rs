@@ -13,6 +13,9 @@ use half::bf16;
 
 use element::Element;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use amx::{Band, Bands};
+
 use crate::pool::Address;
 use crate::{Features, Instructions, Pool};
 
@@ -60,9 +63,9 @@ impl LinearShape {
     }
 }
 
-/// Rows up to which a layer is bound by reading the weight: there, each row of the weight is read from one end to
-/// the other, as the processor's prefetcher likes it. Beyond, tiles reuse what they read.
-const FEW_ROWS: usize = 4;
+/// Rows up to which tiles have too little to do: dot products read a row of the weight from one end to the other, as the
+/// processor's prefetcher likes it, and keep up with the memory. Beyond, they do not.
+const FEW_ROWS: usize = 1;
 
 /// `out = x · weightᵀ`, accumulated in f32 and rounded once: `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `out`
 /// `[rows, outputs]`.
@@ -120,6 +123,30 @@ fn linear_to<O: Element>(
     let _ = (features, Instructions::Portable);
     by_blocks(pool, shape, x, weight, out, plain::rows);
     Ok(())
+}
+
+/// The same with a weight whose rows are made as they are needed, on processors with AMX: `inputs` has to be a multiple of
+/// 32, and `outputs` 32 at least.
+///
+/// # Safety
+/// The processor has AMX with bf16, as [`Features`] say; `x` and `out` are of the shape's sizes, and `weight` has as many
+/// rows and columns as the shape says.
+#[cfg(target_arch = "x86_64")]
+pub(crate) unsafe fn linear_of_bands(
+    pool: &Pool,
+    shape: LinearShape,
+    x: &[bf16],
+    weight: &impl Bands,
+    out: LinearResult<'_>,
+) {
+    debug_assert!(amx::takes(shape));
+    // SAFETY: the caller's promise.
+    unsafe {
+        match out {
+            LinearResult::Bf16(out) => amx::linear_of_bands(pool, shape, x, weight, out),
+            LinearResult::F32(out) => amx::linear_of_bands(pool, shape, x, weight, out),
+        }
+    }
 }
 
 /// Some outputs of a layer, for all rows.

@@ -5,7 +5,7 @@ use half::bf16;
 use super::LinearResult::{Bf16, F32};
 use super::{LinearShape, linear};
 use crate::test_data::{forms, numbers};
-use crate::{Features, Pool};
+use crate::{Features, Instructions, Pool};
 
 fn check(shape: LinearShape) {
     let LinearShape { rows, inputs, outputs } = shape;
@@ -49,8 +49,57 @@ fn equals_the_sum_in_f64() {
 }
 
 #[test]
-fn more_rows_than_are_worked_on_at_a_time() {
+fn more_than_is_worked_on_at_a_time() {
     check(LinearShape { rows: 512 + 19, inputs: 64, outputs: 48 });
+    check(LinearShape { rows: 100, inputs: 544, outputs: 1700 });
+    check(LinearShape { rows: 270, inputs: 288, outputs: 97 });
+}
+
+/// A weight whose elements are made when they are asked for.
+#[cfg(target_arch = "x86_64")]
+struct Made<'a> {
+    weight: &'a [bf16],
+    inputs: usize,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl super::Bands for Made<'_> {
+    fn read(&self, row: usize, step: usize, bands: &mut [super::Band]) {
+        for (index, band) in bands.iter_mut().enumerate() {
+            for (r, elements) in band.0.iter_mut().enumerate() {
+                let at = (row + r) * self.inputs + (step + index) * elements.len();
+                elements.copy_from_slice(&self.weight[at..][..crate::tiles::STEP]);
+            }
+        }
+    }
+
+    fn place(&self, _: usize, _: usize) -> crate::tiles::Rows {
+        crate::tiles::Rows { start: std::ptr::null(), stride: 0, step: 0 }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_weight_may_be_made_as_it_is_needed() {
+    let features = Features::detect();
+    if !features.has(Instructions::AmxBf16) {
+        return;
+    }
+    let (inputs, outputs) = (96, 70);
+    let weight = numbers(outputs * inputs, 2);
+    for rows in [1, 5, 40, 70, 130, 520] {
+        let shape = LinearShape { rows, inputs, outputs };
+        let x = numbers(rows * inputs, 1);
+        let (mut found, mut expected) = (vec![0.0f32; rows * outputs], vec![0.0f32; rows * outputs]);
+        let plain = features.without(Instructions::AmxBf16);
+        linear(Pool::global(), plain, shape, &x, &weight, F32(&mut expected)).unwrap();
+        let weight = Made { weight: &weight, inputs };
+        // SAFETY: the processor has AMX, and all is of the shape's sizes.
+        unsafe { super::linear_of_bands(Pool::global(), shape, &x, &weight, F32(&mut found)) };
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4, "{rows} rows: {found} for {expected}");
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lapidary_graph::{Attributes, DType, TensorType};
+use lapidary_graph::{DType, TensorType};
 
 use super::{DotForms, Kernel, RowPadding, Target};
 
@@ -41,13 +41,18 @@ pub const LINEAR: Kernel = Kernel {
 pub const LINEAR_FEW_ROWS: Kernel =
     Kernel { accepts: |operands, _| is_bf16(operands) && rows(operands) <= 4, ..LINEAR };
 
-/// Attention of one token a sequence over a cache in bf16.
-pub const DECODE_ATTENTION: Kernel = Kernel {
+/// Attention over a cache in bf16, for any number of queries: on processors whose kernel is ahead of XLA's code for many
+/// too.
+pub const ATTENTION: Kernel = Kernel {
     composite: "lapidary.attention",
-    call_target: "lapidary_decode_attention",
-    accepts: is_decode_in_bf16,
+    call_target: "lapidary_attention",
+    accepts: |operands, _| is_attention_in_bf16(operands),
     updates: None,
 };
+
+/// Attention of one token a sequence over a cache in bf16.
+pub const DECODE_ATTENTION: Kernel =
+    Kernel { accepts: |operands, _| is_attention_in_bf16(operands) && queries(operands) == 1, ..ATTENTION };
 
 /// Writing keys or values in bf16 into their cache.
 pub const CACHE_WRITE: Kernel = Kernel {
@@ -67,11 +72,14 @@ fn rows(operands: &[TensorType]) -> usize {
     dims.map_or(1, |(_, leading)| leading.iter().product())
 }
 
-fn is_decode_in_bf16(operands: &[TensorType], _: &Attributes) -> bool {
+fn is_attention_in_bf16(operands: &[TensorType]) -> bool {
     match operands {
-        [query, _, keys, values, _] => {
-            query.dims.get(1) == Some(&1) && is_bf16(&[query.clone(), keys.clone(), values.clone()])
-        }
+        [query, _, keys, values, _] => [query, keys, values].iter().all(|x| x.dtype == DType::BF16),
         _ => false,
     }
+}
+
+/// Queries of each sequence.
+fn queries(operands: &[TensorType]) -> usize {
+    operands.first().and_then(|query| query.dims.get(1)).copied().unwrap_or(0)
 }

@@ -1,22 +1,20 @@
-//! `lapidary_decode_attention`.
+//! `lapidary_attention`.
 
 use half::bf16;
-use lapidary_kernels::{
-    AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, decode_attention,
-};
+use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, attention};
 
 use crate::{Call, CallError, CustomCall};
 
-/// The composite `lapidary.attention` for one token a sequence in bf16.
+/// The composite `lapidary.attention` in bf16.
 ///
-/// Operands: query `[batch, 1, heads, head_dim]`, positions `[batch, 1]`, keys and values `[batch, kv_heads, slots,
+/// Operands: query `[batch, seq, heads, head_dim]`, positions `[batch, seq]`, keys and values `[batch, kv_heads, slots,
 /// head_dim]`, positions of the slots `[batch, slots]`. Attributes: `scale`, and `softcap` and `window` if there are
 /// such. The result is like the query.
 #[derive(Clone, Copy, Debug)]
-pub struct DecodeAttention;
+pub struct Attention;
 
-impl CustomCall for DecodeAttention {
-    const NAME: &'static str = "lapidary_decode_attention";
+impl CustomCall for Attention {
+    const NAME: &'static str = "lapidary_attention";
 
     fn call(call: &mut Call<'_>) -> Result<(), CallError> {
         let query = call.operand::<bf16>(0)?;
@@ -41,7 +39,7 @@ impl CustomCall for DecodeAttention {
             slot_positions: slot_positions.elements,
         };
         let (pool, features) = (Pool::global(), Features::detect());
-        decode_attention(pool, features, shape, numbers, operands, call.result(0)?).map_err(CallError::new)
+        attention(pool, features, shape, numbers, operands, call.result(0)?).map_err(CallError::new)
     }
 }
 
@@ -51,9 +49,9 @@ fn shape(query: &[i64], keys: &[i64]) -> Result<AttentionShape, CallError> {
         dims.try_into().ok()
     };
     match (dims(query), dims(keys)) {
-        (Some([batch, 1, heads, head_dim]), Some([_, kv_heads, slots, _])) if kv_heads > 0 => {
-            Ok(AttentionShape { batch, kv_heads, group: heads / kv_heads, slots, head_dim })
+        (Some([batch, queries, heads, head_dim]), Some([_, kv_heads, slots, _])) if kv_heads > 0 => {
+            Ok(AttentionShape { batch, queries, kv_heads, group: heads / kv_heads, slots, head_dim })
         }
-        _ => Err(CallError::new(format!("a query {query:?} over keys {keys:?} is not one token a sequence"))),
+        _ => Err(CallError::new(format!("a query {query:?} and keys {keys:?} are not those of attention"))),
     }
 }

@@ -6,7 +6,7 @@ mod linear;
 
 use crate::{Plugin, Result};
 
-pub use attention::DecodeAttention;
+pub use attention::Attention;
 pub use cache::CacheWrite;
 pub use lapidary_kernels::{Features, Instructions};
 pub use linear::Linear;
@@ -20,7 +20,7 @@ impl Plugin {
     /// refuses one.
     pub fn register_kernels(&self) -> Result<()> {
         self.register_custom_call::<Linear>()?;
-        self.register_custom_call::<DecodeAttention>()?;
+        self.register_custom_call::<Attention>()?;
         self.register_custom_call::<CacheWrite>()
     }
 }

@@ -9,11 +9,11 @@ use crate::case::Suite;
 use crate::inputs::{Random, Values};
 use crate::tolerance::Tolerance;
 
-/// Linear layers and attention of one token a sequence, in the sizes at which kernels take different ways.
+/// Linear layers and attention, in the sizes at which kernels take different ways.
 pub(crate) fn kernels() -> Suite {
     let mut suite = Suite::default();
     let mut random = Random::new(21);
-    for rows in [1, 3, 4, 5, 16, 33] {
+    for rows in [1, 3, 4, 5, 16, 33, 70] {
         for (inputs, outputs) in [(8, 3), (64, 32), (96, 70), (100, 130)] {
             for result in [DType::BF16, DType::F32] {
                 let x = random.tensor(DType::BF16, &[rows, 1, inputs], Values::Moderate);
@@ -32,22 +32,29 @@ pub(crate) fn kernels() -> Suite {
         (Some(5.0), AttentionMask::Causal),
         (Some(50.0), AttentionMask::Window { window: 20 }),
     ] {
-        for (slots, head_dim) in [(1, 8), (33, 16), (130, 64)] {
+        for (queries, slots, head_dim) in
+            [(1, 1, 8), (1, 33, 16), (1, 130, 64), (2, 33, 16), (40, 33, 32), (70, 130, 64), (600, 20, 32)]
+        {
             let layer = Attention { scale: 0.25, softcap, mask };
             let heads =
                 |random: &mut Random, dims: &[usize]| random.tensor(DType::BF16, dims, Values::SmallWhole);
-            let (query, keys) =
-                (heads(&mut random, &[2, 1, 4, head_dim]), heads(&mut random, &[2, 2, slots, head_dim]));
+            let query = heads(&mut random, &[2, queries, 4, head_dim]);
+            let keys = heads(&mut random, &[2, 2, slots, head_dim]);
             let values = random.tensor(DType::BF16, &[2, 2, slots, head_dim], Values::Moderate);
             // One sequence has filled its slots more than once, the other only some.
             let (wrapped, few) = (slots as i128 + 7, slots as i128 / 2);
             let slot = |last: i128, slot: usize| last - (last - slot as i128).rem_euclid(slots as i128);
             let held: Vec<i128> =
                 [wrapped, few].into_iter().flat_map(|last| (0..slots).map(move |s| slot(last, s))).collect();
-            let inputs =
-                vec![query, integers(&[2, 1], &[wrapped, few]), keys, values, integers(&[2, slots], &held)];
-            let subject = format!("attention over {slots} slots of {head_dim}, {softcap:?}, {mask:?}");
-            // The decomposition rounds its weights to bf16, the kernel does not.
+            // In no order, and each of a position that a slot holds.
+            let asked = |last: i128| (0..queries as i128).map(move |query| last - query % (few + 1));
+            let positions: Vec<i128> = asked(wrapped).chain(asked(few)).collect();
+            let (positions, held) = (integers(&[2, queries], &positions), integers(&[2, slots], &held));
+            let subject =
+                format!("attention of {queries} over {slots} slots of {head_dim}, {softcap:?}, {mask:?}");
+            // One of many rounds weights to bf16 before they are divided by their sum, the other after it; that of one
+            // query does not round them.
+            let inputs = vec![query, positions, keys, values, held];
             suite.add(subject, DType::BF16, inputs, Tolerance::OfLargest(2.0), move |b, x| {
                 let kv = KeyValues { keys: x[2], values: x[3], positions: x[4], ordered: false };
                 Ok(vec![nn::attention(b, &layer, x[0], x[1], kv)?])

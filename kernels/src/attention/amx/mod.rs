@@ -1,0 +1,311 @@
+//! Attention of many queries, with tiles.
+//!
+//! The queries that share a head of the cache are rows, each with its own position: a block of [`ROWS`] of them meets
+//! [`KEYS`] keys at a time, with the greatest score and the sum of weights so far kept for each row. Scores are
+//! computed as keys by rows, so that keys are read where they lie, and each row is a lane of the registers in which its
+//! softmax is computed. Weights are rounded to bf16 for the second product, as in the decomposition. Source: Dao,
+//! "FlashAttention-2", 2023.
+
+mod softmax;
+mod values;
+
+use std::cell::RefCell;
+
+use half::bf16;
+
+use super::{AttentionNumbers, AttentionOperands, AttentionShape, slice};
+use crate::Pool;
+use crate::pool::Address;
+use crate::tiles::{Pairs, Registers, Rows, STEP, Sums, TILE, multiply, round, turn};
+use softmax::{Lanes, Sight};
+
+/// Rows of two tiles.
+const BAND: usize = 2 * TILE;
+/// Rows that are worked on at a time.
+const ROWS: usize = 4 * BAND;
+/// Keys that are worked on at a time.
+const KEYS: usize = 4 * BAND;
+
+/// Whether a head consists of whole tiles.
+pub(super) fn takes(shape: AttentionShape) -> bool {
+    shape.head_dim.is_multiple_of(STEP) && shape.head_dim > 0
+}
+
+/// Attends.
+///
+/// # Safety
+/// The processor has AMX with bf16 and AVX-512, the process may use both, the slices are of the shape's sizes, and
+/// [`takes`] says yes.
+pub(super) unsafe fn attend(
+    pool: &Pool,
+    shape: AttentionShape,
+    numbers: AttentionNumbers,
+    operands: AttentionOperands<'_>,
+    out: &mut [bf16],
+) {
+    thread_local! {
+        // Kept from call to call: fresh memory costs a fault a page.
+        static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
+    }
+    let AttentionShape { batch, queries, kv_heads, group, slots, head_dim } = shape;
+    let blocks = (queries * group).div_ceil(ROWS);
+    let out = Address(out.as_mut_ptr());
+    pool.run(batch * kv_heads * blocks, &|part| {
+        // Later queries see more: the short ones last, for threads to finish together.
+        let (head, block) = (part / blocks, blocks - 1 - part % blocks);
+        let (sequence, kv_head) = (head / kv_heads, head % kv_heads);
+        let cache = head * slots * head_dim..(head + 1) * slots * head_dim;
+        let first = block * ROWS;
+        let block = Block {
+            shape,
+            numbers,
+            query: slice(
+                operands.query,
+                sequence * queries * kv_heads * group * head_dim..operands.query.len(),
+            ),
+            kv_head,
+            first,
+            rows: ROWS.min(queries * group - first),
+            positions: slice(operands.positions, sequence * queries..(sequence + 1) * queries),
+            keys: slice(operands.keys, cache.clone()),
+            values: slice(operands.values, cache),
+            slot_positions: slice(operands.slot_positions, sequence * slots..(sequence + 1) * slots),
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.fit(head_dim);
+            // SAFETY: the sequence's part of the result; blocks have no rows in common.
+            unsafe {
+                let out = out.get().add(sequence * queries * kv_heads * group * head_dim);
+                block.attend(scratch, out);
+            }
+        });
+    });
+}
+
+/// What a thread works in.
+struct Scratch {
+    /// `[row band][step of the head]`, two tiles each.
+    query: Vec<Pairs>,
+    /// `[row band][key band]`: scores, then weights, keys by rows.
+    scores: Vec<[Sums; 4]>,
+    /// `[row band][key band]`: weights, rows by keys.
+    weights: Vec<[Pairs; 2]>,
+    /// `[pair of tiles of the head][key band]`, two tiles each.
+    values: Vec<Pairs>,
+    /// `[row band][pair of tiles of the head]`: sums of weighted values.
+    sums: Vec<[Sums; 4]>,
+    /// Keys that do not fill a band, with zeros behind them.
+    keys: Vec<bf16>,
+}
+
+impl Scratch {
+    const NONE: Self = Self {
+        query: Vec::new(),
+        scores: Vec::new(),
+        weights: Vec::new(),
+        values: Vec::new(),
+        sums: Vec::new(),
+        keys: Vec::new(),
+    };
+
+    /// Makes it large enough for heads of this many elements.
+    fn fit(&mut self, head_dim: usize) {
+        let steps = head_dim / STEP;
+        let (row_bands, key_bands) = (ROWS / BAND, KEYS / BAND);
+        self.query.resize(row_bands * steps * 2, Pairs::ZERO);
+        self.scores.resize(row_bands * key_bands, [Sums::ZERO; 4]);
+        self.weights.resize(row_bands * key_bands, [Pairs::ZERO; 2]);
+        self.values.resize(steps * key_bands * 2, Pairs::ZERO);
+        self.sums.resize(row_bands * steps, [Sums::ZERO; 4]);
+        self.keys.resize(BAND * head_dim, bf16::ZERO);
+    }
+}
+
+/// Rows that attend to one head of one sequence's cache.
+struct Block<'a> {
+    shape: AttentionShape,
+    numbers: AttentionNumbers,
+    /// The sequence's queries and what follows, `[queries.., kv_heads, group, head_dim]`.
+    query: &'a [bf16],
+    kv_head: usize,
+    /// Number of the first row, of `queries * group`.
+    first: usize,
+    rows: usize,
+    /// Of the sequence's queries.
+    positions: &'a [i32],
+    /// `[slots, head_dim]`.
+    keys: &'a [bf16],
+    /// `[slots, head_dim]`.
+    values: &'a [bf16],
+    slot_positions: &'a [i32],
+}
+
+impl Block<'_> {
+    /// Where a row's elements begin in the sequence's queries, and results.
+    fn row(&self, row: usize) -> usize {
+        let AttentionShape { kv_heads, group, head_dim, .. } = self.shape;
+        let (token, member) = ((self.first + row) / group, (self.first + row) % group);
+        ((token * kv_heads + self.kv_head) * group + member) * head_dim
+    }
+
+    /// The position of a row's query; of a row that is none, one that sees nothing.
+    fn position(&self, row: usize) -> i32 {
+        if row >= self.rows {
+            return -1;
+        }
+        self.positions.get((self.first + row) / self.shape.group).copied().unwrap_or(-1)
+    }
+
+    /// Attends, and writes the rows into the sequence's results.
+    ///
+    /// # Safety
+    /// As [`attend`]; the rows of `out` are this thread's.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn attend(&self, scratch: &mut Scratch, out: *mut bf16) {
+        let steps = self.shape.head_dim / STEP;
+        let row_bands = self.rows.div_ceil(BAND);
+        for (index, tile) in scratch.query.iter_mut().enumerate() {
+            let (band, step, half) = (index / (2 * steps), index / 2 % steps, index % 2);
+            turn(tile, |row| {
+                let row = band * BAND + half * TILE + row;
+                let at = self.row(row) + step * STEP;
+                self.query.get(at..at + STEP).filter(|_| row < self.rows)
+            });
+        }
+        let mut lanes: [Lanes; ROWS / TILE] =
+            std::array::from_fn(|group| Lanes::new(|lane| self.position(group * TILE + lane)));
+        // SAFETY: the processor has tiles, and this thread no others.
+        let registers = unsafe { Registers::configure() };
+        let mut fresh = true;
+        for (index, positions) in self.slot_positions.chunks(KEYS).enumerate() {
+            let sight = softmax::sight(self.numbers.window, &lanes, positions);
+            if sight == Sight::Nothing {
+                continue;
+            }
+            let key_bands = positions.len().div_ceil(BAND);
+            values::turn_values(
+                self.values,
+                self.shape.head_dim,
+                index * KEYS,
+                positions,
+                &mut scratch.values,
+            );
+            // SAFETY: tiles are configured; the scratch fits.
+            unsafe {
+                self.scores(scratch, index * KEYS, row_bands, key_bands);
+                for band in 0..row_bands {
+                    self.weigh(scratch, &mut lanes, band, positions, sight, fresh);
+                    self.mix(scratch, band, key_bands, fresh);
+                }
+            }
+            fresh = false;
+        }
+        drop(registers);
+        for row in 0..self.rows {
+            // SAFETY: the row is this thread's.
+            let out = unsafe { std::slice::from_raw_parts_mut(out.add(self.row(row)), self.shape.head_dim) };
+            if fresh {
+                out.fill(bf16::ZERO);
+                continue;
+            }
+            let (band, half, lane) = (row / BAND, row % BAND / TILE, row % TILE);
+            let factor = lanes[row / TILE].factor(lane);
+            let sums = scratch.sums.iter().skip(band * steps).flat_map(|tiles| &tiles[2 * half..][..2]);
+            for (out, sums) in out.chunks_exact_mut(TILE).zip(sums) {
+                for (out, sum) in out.iter_mut().zip(sums.0[lane]) {
+                    *out = bf16::from_f32(sum * factor);
+                }
+            }
+        }
+    }
+
+    /// The products of keys from `slot` on and rows.
+    ///
+    /// # Safety
+    /// As [`attend`]; tiles are configured.
+    unsafe fn scores(&self, scratch: &mut Scratch, slot: usize, row_bands: usize, key_bands: usize) {
+        let head_dim = self.shape.head_dim;
+        let (steps, stride) = (head_dim / STEP, head_dim * size_of::<bf16>());
+        for key_band in 0..key_bands {
+            let rest = self.keys.get((slot + key_band * BAND) * head_dim..).unwrap_or_default();
+            let keys = match rest.get(..BAND * head_dim) {
+                Some(keys) => keys,
+                None => {
+                    scratch.keys.fill(bf16::ZERO);
+                    scratch.keys.iter_mut().zip(rest).for_each(|(copy, key)| *copy = *key);
+                    scratch.keys.as_slice()
+                }
+            };
+            let keys = Rows { start: keys.as_ptr().cast(), stride, step: 64 };
+            let queries = scratch.query.chunks(2 * steps);
+            let scores = scratch.scores.chunks_mut(KEYS / BAND);
+            for (query, scores) in queries.zip(scores).take(row_bands) {
+                if let Some(scores) = scores.get_mut(key_band) {
+                    // SAFETY: the keys and the queries have as many steps; tiles are configured.
+                    unsafe { multiply::<true, 0>(keys, query.as_ptr(), steps, scores.as_mut_ptr(), keys) };
+                }
+            }
+        }
+    }
+
+    /// Makes weights of the scores of a band of rows, and has what was summed before shrink by as much as they did.
+    ///
+    /// # Safety
+    /// The processor has AVX-512 with bf16.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn weigh(
+        &self,
+        scratch: &mut Scratch,
+        lanes: &mut [Lanes; ROWS / TILE],
+        band: usize,
+        positions: &[i32],
+        sight: Sight,
+        fresh: bool,
+    ) {
+        let steps = self.shape.head_dim / STEP;
+        let key_bands = positions.len().div_ceil(BAND);
+        let first = band * (KEYS / BAND);
+        let scores = scratch.scores.get_mut(first..first + key_bands).unwrap_or_default();
+        let weights = scratch.weights.get_mut(first..first + key_bands).unwrap_or_default();
+        let sums = scratch.sums.get_mut(band * steps..(band + 1) * steps).unwrap_or_default();
+        for (half, lanes) in lanes.iter_mut().skip(2 * band).take(2).enumerate() {
+            let shrink = lanes.weigh(self.numbers, scores, half, positions, sight);
+            for (tiles, weights) in scores.iter().zip(&mut *weights) {
+                let keys = [&tiles[half], &tiles[2 + half]];
+                let out = weights[half].0.as_mut_ptr().cast();
+                // SAFETY: 16 rows of 32 weights.
+                unsafe { round::to_bf16(keys, TILE, out, STEP) };
+            }
+            if fresh || shrink == [1.0; TILE] {
+                continue;
+            }
+            for sums in sums.iter_mut().flat_map(|tiles| &mut tiles[2 * half..][..2]) {
+                for (row, shrink) in sums.0.iter_mut().zip(shrink) {
+                    row.iter_mut().for_each(|sum| *sum *= shrink);
+                }
+            }
+        }
+    }
+
+    /// Adds the weighted values of a band of rows.
+    ///
+    /// # Safety
+    /// As [`attend`]; tiles are configured.
+    unsafe fn mix(&self, scratch: &mut Scratch, band: usize, key_bands: usize, fresh: bool) {
+        let steps = self.shape.head_dim / STEP;
+        let weights = scratch.weights.get(band * (KEYS / BAND)..).unwrap_or_default();
+        let rows = Rows { start: weights.as_ptr().cast(), stride: 64, step: size_of::<[Pairs; 2]>() };
+        let values = scratch.values.chunks(2 * (KEYS / BAND));
+        let sums = scratch.sums.get_mut(band * steps..(band + 1) * steps).unwrap_or_default();
+        for (values, sums) in values.zip(sums) {
+            let (values, sums) = (values.as_ptr(), sums.as_mut_ptr());
+            // SAFETY: there are as many steps of weights and of values; tiles are configured.
+            unsafe {
+                match fresh {
+                    true => multiply::<true, 0>(rows, values, key_bands, sums, rows),
+                    false => multiply::<false, 0>(rows, values, key_bands, sums, rows),
+                }
+            }
+        }
+    }
+}
