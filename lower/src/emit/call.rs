@@ -62,7 +62,10 @@ impl Emitter<'_> {
             }
             // In place rather than as a private function: XLA would inline it anyway, and the operations
             // keep locations of their own.
-            None => self.inline(decomposition, &site.operands),
+            None => {
+                let operands = self.operands_in_turn(site, name)?;
+                self.inline(decomposition, &operands)
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod control;
+mod decoding;
 mod dot;
 mod extremum;
 mod indexing;

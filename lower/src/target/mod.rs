@@ -26,6 +26,9 @@ pub struct Target {
     /// On one device, write maximum and minimum of float scalars, which reductions are made of, as comparisons and
     /// a selection. NaN wins as it does in the operation; of zeros that differ in sign, either may.
     pub scalar_extrema_by_selection: bool,
+    /// On one device, decode a weight in few bits no sooner than what it is multiplied with is there. The compiler would
+    /// decode all of them first, and hold the whole model decoded.
+    pub decodes_in_turn: bool,
     /// Composites that are custom calls here. A platform's own table has none: a kernel is there for those who
     /// [ask for it](Target::with_kernels), once whoever runs the program has made it known to the plugin.
     pub kernels: Cow<'static, [Kernel]>,

@@ -11,6 +11,7 @@ pub const TPU: Target = Target {
     // passes by precision.
     dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
     scalar_extrema_by_selection: false,
+    decodes_in_turn: false,
     kernels: Cow::Borrowed(&[]),
     compiler_flags: &[],
     mesh_compiler_flags: &[],
