@@ -1,6 +1,8 @@
 //! A model as a user has it: checkpoint, tokenizer and chat template, from a directory or built in.
 
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::thread;
 
 use lapidary_models::builtin;
 use lapidary_models::chat::{ChatError, ChatTemplate, Message};
@@ -11,10 +13,14 @@ use lapidary_models::tokenizer::{Tokenizer, TokenizerError};
 #[derive(Debug)]
 pub struct Model {
     checkpoint: Checkpoint,
-    /// A model without a usable tokenizer still runs on token ids; who needs text gets the reason.
-    tokenizer: Result<Tokenizer, TokenizerError>,
+    tokenizer: Arc<LazyTokenizer>,
     is_builtin: bool,
 }
+
+/// A tokenizer, read when it is first asked for. A model without a usable one still runs on token ids; who needs text
+/// gets the reason.
+type LazyTokenizer = LazyLock<Result<Tokenizer, TokenizerError>, ReadTokenizer>;
+type ReadTokenizer = Box<dyn FnOnce() -> Result<Tokenizer, TokenizerError> + Send>;
 
 /// Why a model cannot be opened or talked to.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +50,8 @@ impl Model {
             return Self::builtin();
         }
         let checkpoint = Checkpoint::open(&locate(name)?)?;
-        let tokenizer = Tokenizer::open(checkpoint.path(), checkpoint.config());
+        let (path, config) = (checkpoint.path().to_owned(), checkpoint.config().clone());
+        let tokenizer = lazily(move || Tokenizer::open(&path, &config));
         Ok(Self { checkpoint, tokenizer, is_builtin: false })
     }
 
@@ -54,7 +61,8 @@ impl Model {
     /// None in practice.
     pub fn builtin() -> Result<Self, ModelError> {
         let checkpoint = builtin::checkpoint()?;
-        let tokenizer = builtin::tokenizer(checkpoint.config());
+        let config = checkpoint.config().clone();
+        let tokenizer = lazily(move || builtin::tokenizer(&config));
         Ok(Self { checkpoint, tokenizer, is_builtin: true })
     }
 
@@ -73,9 +81,20 @@ impl Model {
         self.is_builtin
     }
 
+    /// Begins to read the tokenizer in a thread of its own, as it takes a while where a vocabulary is large. Who asks for it
+    /// waits for that thread.
+    pub fn begin_reading_tokenizer(&self) {
+        let tokenizer = Arc::clone(&self.tokenizer);
+        let read = move || {
+            LazyLock::force(&tokenizer);
+        };
+        // Where there can be no thread, who asks for it reads it.
+        let _ = thread::Builder::new().name("tokenizer".to_owned()).spawn(read);
+    }
+
     /// The tokenizer, if the model has a usable one.
     pub fn tokenizer_if_any(&self) -> Option<&Tokenizer> {
-        self.tokenizer.as_ref().ok()
+        self.tokenizer().ok()
     }
 
     /// The tokenizer.
@@ -83,7 +102,7 @@ impl Model {
     /// # Errors
     /// Why there is none.
     pub fn tokenizer(&self) -> Result<&Tokenizer, &TokenizerError> {
-        self.tokenizer.as_ref()
+        LazyLock::force(&self.tokenizer).as_ref()
     }
 
     /// The chat template.
@@ -102,4 +121,8 @@ impl Model {
         let text = self.chat_template()?.render(messages, tokenizer.bos_text(), true)?;
         Ok(tokenizer.encode(&text)?)
     }
+}
+
+fn lazily(read: impl FnOnce() -> Result<Tokenizer, TokenizerError> + Send + 'static) -> Arc<LazyTokenizer> {
+    Arc::new(LazyLock::new(Box::new(read)))
 }

@@ -141,8 +141,12 @@ fn an_answer_holds_what_it_needs() {
     let programs = || engine.compilations().iter().map(|each| each.program.to_string()).collect::<Vec<_>>();
     // It may be as long as the context, and ends after 30 tokens.
     generate(4000, false, 30);
-    assert_eq!(programs(), ["sampled_prefill_b1_t32_c128_f32", "sampled_decode_b1_t1_c128_f32_s1"]);
-    // It goes on, and compiles what it needs when it needs it.
+    engine.settle();
+    // In whichever order they were ready.
+    let mut first = programs();
+    first.sort();
+    assert_eq!(first, ["sampled_decode_b1_t1_c128_f32_s1", "sampled_prefill_b1_t32_c128_f32"]);
+    // It goes on, and compiles what it needs before it needs it.
     let (grown, _) = generate(4000, false, 300);
     let later = [
         "grow_b1_s128_s256_f32",
@@ -158,28 +162,65 @@ fn an_answer_holds_what_it_needs() {
 }
 
 #[test]
+fn a_longer_cache_is_prepared_before_it_is_needed() {
+    let Some(client) = support::cpu() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let engine = single(&client, &model(&directory.path().join("model"), 40, 1024));
+    let answer = |prompt: u32, max_new_tokens, enough: usize| {
+        let options = GenerateOptions { max_new_tokens, ..GenerateOptions::default() };
+        let mut count = 0;
+        let mut until = |_: Piece<'_>| {
+            count += 1;
+            if count < enough { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let prompts = [tokens(0..prompt)];
+        engine.generate(&prompts, None, &options, &mut until).unwrap();
+        assert_eq!(count, enough.min(max_new_tokens), "it ends early");
+        engine.settle();
+        let compilations = engine.compilations();
+        let made = compilations.iter().map(|each| (each.program.to_string(), each.ahead));
+        made.collect::<Vec<_>>()
+    };
+    // The 128 positions of the cache are all that it can take.
+    let first = answer(30, 99, usize::MAX);
+    let expected = [("sampled_prefill_b1_t32_c128_f32", false), ("sampled_decode_b1_t1_c128_f32_s1", true)];
+    assert_eq!(first.len(), 2, "{first:?}");
+    assert!(
+        expected.iter().all(|(program, ahead)| first.contains(&(program.to_string(), *ahead))),
+        "{first:?}"
+    );
+    // It could go on, but ends when three quarters of them are taken.
+    assert_eq!(answer(30, 100, 65), first);
+    // And now soon after, which is before the programs that were made for it could be of use.
+    let ahead = answer(30, 100, 70);
+    let expected = [("grow_b1_s128_s256_f32", true), ("sampled_decode_b1_t1_c256_f32_s1", true)];
+    assert_eq!(ahead[2..], expected.map(|(program, ahead)| (program.to_string(), ahead)));
+    assert_eq!(answer(30, 250, usize::MAX)[..4], ahead);
+}
+
+#[test]
 fn nothing_compiles_after_the_warm_up() {
     let Some(client) = support::cpu() else { return };
     let directory = tempfile::tempdir().unwrap();
     let engine = single(&client, &model(&directory.path().join("model"), 40, 1024));
-    let mut batch = engine.batch(2, 1).unwrap();
-    batch.warm_up(250).unwrap();
+    let options = GenerateOptions { max_new_tokens: 50, ..GenerateOptions::default() };
+    let batch = engine.batch(2, 1).unwrap();
+    batch.warm_up(250, &options).unwrap();
     let programs = engine.compilations().len();
     // At 128 and at 256 positions: prefills up to as many tokens, and decode. What grows from one to the other.
     assert_eq!(programs, (4 + 1) + (5 + 1) + 1, "{:?}", engine.compilations());
     assert_eq!(batch.capacity(), 128, "nothing was allocated");
-    for length in [1, 2, 15, 16, 17, 31, 33, 64, 65, 100, 128, 129, 200, 249] {
-        batch.clear().unwrap();
-        batch.prefill(&[&tokens(0..length), &tokens(9..9 + length / 2 + 1)]).unwrap();
-        batch.decode(&[Some(3), None]).unwrap();
+    let generate = |prompts: [Vec<u32>; 2], max_new_tokens| {
+        let options = GenerateOptions { max_new_tokens, ..options.clone() };
+        let go_on = &mut |_: Piece<'_>| ControlFlow::Continue(());
+        engine.generate(&prompts, None, &options, go_on).unwrap();
+    };
+    for length in [1, 2, 15, 16, 17, 31, 33, 64, 65, 78, 100, 128, 129, 199] {
+        generate([tokens(0..length), tokens(9..9 + length / 2 + 1)], 50);
     }
-    assert_eq!(batch.capacity(), 256);
-    assert_eq!(engine.compilations().len(), programs);
-    // Another one grows token by token.
-    let mut batch = engine.batch(2, 1).unwrap();
-    for token in tokens(0..200) {
-        batch.decode(&[Some(token), None]).unwrap();
-    }
+    // One that begins in the smaller cache.
+    generate([tokens(0..20), tokens(9..12)], 200);
+    engine.settle();
     assert_eq!(engine.compilations().len(), programs, "{:?}", engine.compilations());
 }
 

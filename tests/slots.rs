@@ -178,6 +178,7 @@ fn what_is_prepared_serves_the_prompts_that_wait() {
     let prompts = prompts();
     let options = options(Sampling::default(), 8, 2);
     engine.prepare_generation(&prompts, &options).unwrap();
+    engine.settle();
     let prepared = engine.compilations().len();
     generate(&engine, &prompts, &options);
     assert_eq!(engine.compilations().len(), prepared, "{:?}", engine.compilations());

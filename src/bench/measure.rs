@@ -1,5 +1,6 @@
 //! Running a test.
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use super::memory::{peak_memory, reset_peak_memory};
 use super::{BenchError, Compiling, Kind, Peaks, Statistics, Test, Work};
-use crate::engine::{Batch, Engine, EngineError};
+use crate::engine::{Batch, Chosen, Engine, EngineError, GenerateOptions, SampledRow, Sampling};
 
 /// How often a test is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -53,8 +54,10 @@ pub struct Measurement {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Runs `test`. Tokens are random, every row takes as many, and nothing is sampled: what is timed is the steps and
-/// bringing their logits to the host. `poll` may end it between steps; the answer is then `None`.
+/// Runs `test` with the programs that [`Engine::generate`] runs: each step chooses the likeliest token of each row on the
+/// device, `steps_per_dispatch` of them (or as many as suit the device) before the host sees them. Prompts are random,
+/// every row takes as many tokens, and none ends an answer. `poll` may end it between dispatches; the answer is then
+/// `None`.
 ///
 /// # Errors
 /// If there is no room for the cache, or a program does not compile or run.
@@ -62,19 +65,20 @@ pub fn measure(
     engine: &Engine,
     test: &Test,
     repetitions: Repetitions,
+    steps_per_dispatch: Option<NonZeroUsize>,
     poll: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Option<Measurement>, BenchError> {
     // Where the peak cannot be reset, it is that of the run so far.
     let _ = reset_peak_memory();
     let compiled = Compiling::so_far(engine);
-    let mut runner = Runner::new(engine, test)?;
+    let mut runner = Runner::new(engine, test, steps_per_dispatch)?;
     let compiling = Compiling::so_far(engine).since(compiled);
 
     let mut rates = Vec::new();
     for run in 0..repetitions.warmup.saturating_add(repetitions.timed.max(1)) {
         let warms_up = run < repetitions.warmup;
-        let steps = if warms_up { 1 } else { runner.steps() };
-        let Some(seconds) = runner.run(steps, poll)? else { return Ok(None) };
+        let new_tokens = if warms_up { 1 } else { runner.options.max_new_tokens };
+        let Some(seconds) = runner.run(new_tokens, poll)? else { return Ok(None) };
         if !warms_up {
             rates.push((test.batch * test.tokens) as f64 / seconds.max(1e-9));
         }
@@ -117,37 +121,40 @@ impl Measurement {
 struct Runner<'e> {
     batch: Batch<'e>,
     test: Test,
-    /// What is in the cache before.
-    context: Vec<Vec<u32>>,
-    /// What each row reads, or makes.
-    tokens: Vec<Vec<u32>>,
+    options: GenerateOptions,
+    /// What each row reads: what is in the cache before, and then a prompt, or the token that new ones follow.
+    prompts: Vec<Vec<u32>>,
 }
 
 impl<'e> Runner<'e> {
     /// Compiles what the test takes; the cache is still empty.
-    fn new(engine: &'e Engine, test: &Test) -> Result<Self, EngineError> {
-        let batch = engine.batch(test.batch, test.positions())?;
-        match test.kind {
-            Kind::Prompt => batch.prepare(&[test.depth, test.tokens], false)?,
-            Kind::Generation => batch.prepare(&[test.depth], true)?,
+    fn new(
+        engine: &'e Engine,
+        test: &Test,
+        steps_per_dispatch: Option<NonZeroUsize>,
+    ) -> Result<Self, EngineError> {
+        let Test { kind, tokens, depth, batch: rows } = *test;
+        let (max_new_tokens, read) = match kind {
+            Kind::Prompt => (1, test.positions()),
+            Kind::Generation => (tokens, depth.saturating_add(1)),
+        };
+        let options = GenerateOptions { max_new_tokens, steps_per_dispatch, ..GenerateOptions::default() };
+        let batch = engine.batch(rows, test.positions())?;
+        match kind {
+            Kind::Prompt => batch.prepare_whole_generation(&[depth, tokens], &options)?,
+            // A single new token is made by decode here, too.
+            Kind::Generation => {
+                let options = GenerateOptions { max_new_tokens: max_new_tokens.max(2), ..options.clone() };
+                batch.prepare_whole_generation(&[depth], &options)?;
+            }
         }
-        let mut context = random_tokens(engine.config(), test.batch, test.positions());
-        let tokens = context.iter_mut().map(|row| row.split_off(test.depth)).collect();
-        Ok(Self { batch, test: *test, context, tokens })
+        Ok(Self { batch, test: *test, options, prompts: random_tokens(engine.config(), rows, read) })
     }
 
-    /// Calls of the engine that the whole test takes.
-    fn steps(&self) -> usize {
-        match self.test.kind {
-            Kind::Prompt => 1,
-            Kind::Generation => self.test.tokens,
-        }
-    }
-
-    /// Runs the first `steps` steps of the test. Returns their seconds.
+    /// Runs the test, a generation up to `new_tokens` tokens a row. Returns its seconds.
     fn run(
         &mut self,
-        steps: usize,
+        new_tokens: usize,
         poll: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Option<f64>, EngineError> {
         if poll().is_break() {
@@ -155,23 +162,11 @@ impl<'e> Runner<'e> {
         }
         self.restore_depth()?;
         let started = Instant::now();
-        for step in 0..steps {
-            if poll().is_break() {
-                return Ok(None);
-            }
-            match self.test.kind {
-                Kind::Prompt => {
-                    let prompts: Vec<&[u32]> = self.tokens.iter().map(Vec::as_slice).collect();
-                    self.batch.prefill(&prompts)?;
-                }
-                Kind::Generation => {
-                    let next: Vec<Option<u32>> =
-                        self.tokens.iter().map(|row| row.get(step).copied()).collect();
-                    self.batch.decode(&next)?;
-                }
-            }
-        }
-        Ok(Some(started.elapsed().as_secs_f64()))
+        let is_done = match self.test.kind {
+            Kind::Prompt => self.read(self.test.positions()).map(|()| true)?,
+            Kind::Generation => self.generate(new_tokens, poll)?,
+        };
+        Ok(is_done.then(|| started.elapsed().as_secs_f64()))
     }
 
     /// Makes each row's cache hold what is to be there before the test.
@@ -181,10 +176,54 @@ impl<'e> Runner<'e> {
             return Ok(());
         }
         self.batch.clear()?;
-        let context: Vec<&[u32]> = self.context.iter().map(Vec::as_slice).collect();
-        self.batch.prefill(&context)?;
-        Ok(())
+        self.read(self.test.depth)
     }
+
+    /// Reads as much as each row's cache lacks of the first `length` tokens.
+    fn read(&mut self, length: usize) -> Result<(), EngineError> {
+        let sequences: Vec<&[u32]> =
+            self.prompts.iter().map(|prompt| prompt.get(..length).unwrap_or_default()).collect();
+        let sampler = self.options.sampler();
+        check(&sequences, &self.batch.sampled_prefill(&rows(&sequences, 1), sampler)?)
+    }
+
+    /// Lets each row make `new_tokens` tokens, one after the other. Returns whether it was let to.
+    fn generate(
+        &mut self,
+        new_tokens: usize,
+        poll: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<bool, EngineError> {
+        let (sampler, steps) = (self.options.sampler(), self.options.steps());
+        let mut histories = self.prompts.clone();
+        let mut left = new_tokens;
+        while left > 0 {
+            if poll().is_break() {
+                return Ok(false);
+            }
+            let sequences: Vec<&[u32]> = histories.iter().map(Vec::as_slice).collect();
+            let chosen = self.batch.sampled_decode(&rows(&sequences, left), sampler, steps)?;
+            check(&sequences, &chosen)?;
+            for (history, chosen) in histories.iter_mut().zip(&chosen) {
+                history.extend(chosen.choices.iter().map(|choice| choice.token));
+            }
+            left -= left.min(steps.get());
+        }
+        Ok(true)
+    }
+}
+
+/// Rows that take up to `remaining` greedy tokens after what they are given.
+fn rows<'t>(sequences: &[&'t [u32]], remaining: usize) -> Vec<Option<SampledRow<'t>>> {
+    let row = |&sequence| SampledRow { sequence, sampling: Sampling::GREEDY, remaining, stop_at_eos: false };
+    sequences.iter().map(|sequence| Some(row(sequence))).collect()
+}
+
+/// Checks that tokens were chosen after the sequences: a row that ends before the others would make them faster.
+fn check(sequences: &[&[u32]], chosen: &[Chosen]) -> Result<(), EngineError> {
+    let broken = chosen.iter().enumerate().find_map(|(row, chosen)| Some((row, chosen, chosen.non_finite?)));
+    let Some((row, chosen, (token, value))) = broken else { return Ok(()) };
+    let position = sequences.get(row).map_or(0, |sequence| sequence.len()) + chosen.choices.len();
+    Err(EngineError::NonFiniteLogit { row, position, token, value })
 }
 
 /// Sequences of random tokens, always the same.

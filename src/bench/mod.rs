@@ -25,7 +25,7 @@ pub use measure::{Measurement, Repetitions, measure};
 pub use memory::{available_memory, peak_memory, reset_peak_memory};
 pub use probe::{Peak, Peaks, Probes};
 pub use report::{Report, Setting};
-pub use start::{Start, start};
+pub use start::{Start, prepare_start, start};
 pub use statistics::Statistics;
 pub use suite::{Kind, Suite, SuiteError, Test};
 pub use work::Work;

@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::measure::random_tokens;
 use super::{BenchError, Compiling, Peaks};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError, GenerateOptions, SampledRow, Sampling};
 
 /// Tokens of the prompt that the first token follows.
 const PROMPT_TOKENS: usize = 16;
+/// Tokens that are to follow, of which the first is timed.
+const ANSWER_TOKENS: usize = 32;
 
 /// From nothing to the first token of a short prompt, in parts that follow each other.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -18,7 +20,8 @@ pub struct Start {
     pub plugin_s: f64,
     /// Seconds to bring the weights onto the devices.
     pub load_s: f64,
-    /// The programs of the prompt, and of the tokens after it.
+    /// The programs of the prompt, and of the tokens after it. The seconds are those that the first token waited for an
+    /// executable after the weights were there.
     pub compiling: Compiling,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
@@ -46,29 +49,40 @@ impl Start {
     }
 }
 
+/// Has the programs made that [`start`] runs: while the weights are loaded, as commands do.
+///
+/// # Errors
+/// If one cannot be made.
+pub fn prepare_start(engine: &Engine) -> Result<(), EngineError> {
+    engine.prepare_generation(&[prompt(engine)], &options())
+}
+
 /// Lets an engine that has run nothing read a prompt of 16 tokens (or of the context, if that is less), and adds up
-/// what came before.
+/// what came before. Decode is made ahead meanwhile, as it is when an answer is to follow.
 ///
 /// # Errors
 /// If a program does not compile or run.
 pub fn start(engine: &Engine, plugin_s: f64, load_s: f64) -> Result<Start, BenchError> {
-    let prompt_tokens = PROMPT_TOKENS.min(engine.config().context);
-    let prompt = random_tokens(engine.config(), 1, prompt_tokens).concat();
-    let mut batch = engine.batch(1, prompt_tokens)?;
-    batch.prepare(&[prompt_tokens], true)?;
-    let compiling = Compiling::so_far(engine);
-    let prepared = Instant::now();
-    batch.prefill(&[&prompt])?;
-    let prefill_s = prepared.elapsed().as_secs_f64();
-    batch.clear()?;
-    let cleared = Instant::now();
-    batch.prefill(&[&prompt])?;
-    let prefill_again_s = cleared.elapsed().as_secs_f64();
-    let time_to_first_token_s = plugin_s + load_s + compiling.seconds + prefill_s;
+    let (prompt, options) = (prompt(engine), options());
+    let prompt_tokens = prompt.len();
+    let mut batch = engine.batch(1, prompt_tokens + options.max_new_tokens)?;
+    batch.prepare_generation(&[prompt_tokens], &options)?;
+    let seconds = engine.compile_time().as_secs_f64();
+    let row = SampledRow { sequence: &prompt, sampling: Sampling::GREEDY, remaining: 1, stop_at_eos: false };
+    let mut read = || {
+        let started = Instant::now();
+        batch.sampled_prefill(&[Some(row)], options.sampler())?;
+        let elapsed = started.elapsed().as_secs_f64();
+        batch.clear().map(|()| elapsed)
+    };
+    let prefill_s = read()?;
+    engine.settle();
+    let prefill_again_s = read()?;
+    let time_to_first_token_s = plugin_s + load_s + seconds + prefill_s;
     Ok(Start {
         plugin_s,
         load_s,
-        compiling,
+        compiling: Compiling { seconds, ..Compiling::so_far(engine) },
         prompt_tokens,
         prefill_s,
         time_to_first_token_s,
@@ -76,4 +90,13 @@ pub fn start(engine: &Engine, plugin_s: f64, load_s: f64) -> Result<Start, Bench
         least_s: None,
         of_least: None,
     })
+}
+
+fn prompt(engine: &Engine) -> Vec<u32> {
+    random_tokens(engine.config(), 1, PROMPT_TOKENS.min(engine.config().context)).concat()
+}
+
+/// Of a short answer, which fits into the smallest cache.
+fn options() -> GenerateOptions {
+    GenerateOptions { max_new_tokens: ANSWER_TOKENS, ..GenerateOptions::default() }
 }

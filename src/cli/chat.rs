@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use lapidary::engine::cache::Origins;
-use lapidary::engine::{FinishReason, GenerateOptions, PrefixCache, Timings};
+use lapidary::engine::{Engine, FinishReason, GenerateOptions, PrefixCache, Timings};
+use lapidary::model::Model;
 use lapidary::models::tokenizer::Tokenizer;
 
 use super::args::{DeviceArgs, ModelArgs, SamplingArgs, whole};
@@ -65,19 +66,30 @@ pub fn run(args: ChatArgs, ui: &Ui) -> Result<()> {
     };
     options.sampling.check()?;
     let model = session::open_model(&args.model, ui)?;
-    // Better known before the weights are loaded.
-    input::tokenizer(&model)?;
+    model.begin_reading_tokenizer();
     model.chat_template()?;
-    let session = Session::start(model, &args.model, &args.device, ui)?;
+    let conversation = Conversation::new(args.system);
+    let connected = Session::connect(model, &args.model, &args.device, ui)?;
+    let likely =
+        likely_tokens(connected.model(), &conversation)?.min(connected.model().checkpoint().config().context);
+    let prepare = |engine: &Engine| engine.prepare_generation(&[vec![0; likely]], &options);
+    let session = connected.load(ui, prepare)?.for_good();
     let chat = Chat {
         tokenizer: input::tokenizer(&session.model)?,
-        session: &session,
+        session,
         options,
-        conversation: Conversation::new(args.system),
+        conversation,
         kept: PrefixCache::new(&session.engine),
         ui,
     };
     if io::stdin().is_terminal() { chat.talk() } else { chat.answer_lines() }
+}
+
+/// Tokens that a first message probably has, with what a conversation begins with.
+fn likely_tokens(model: &Model, conversation: &Conversation) -> Result<usize> {
+    const MESSAGE_TOKENS: usize = 12;
+    let begun = model.encode_chat(input::tokenizer(model)?, &conversation.asking("Hello."))?;
+    Ok(begun.len() + MESSAGE_TOKENS)
 }
 
 /// A conversation and what answers it.
@@ -173,6 +185,7 @@ impl Chat<'_> {
         let (compile_time, compiled_before) = (engine.compile_time(), engine.compilations().len());
         let (answer, timings) = self.session.answer(&mut self.kept, &prompt, &self.options, self.ui)?;
         output::line("")?;
+        self.session.tell_compilations(self.ui);
         let interrupted = answer.finish_reason == FinishReason::Cancelled;
         if answer.finish_reason == FinishReason::Length {
             let full = prompt_tokens + answer.token_ids.len() >= context;

@@ -1,4 +1,4 @@
-//! Errors as messages and exit codes: 2 for errors, 130 for Ctrl-C.
+//! The end of a command: errors as messages and exit codes, which are 2 for errors and 130 for Ctrl-C.
 
 use std::io;
 use std::process::ExitCode;
@@ -20,18 +20,35 @@ pub const INTERRUPTED: u8 = 130;
 #[error("interrupted")]
 pub struct Interrupted;
 
+/// Ends the process, now that the command has written all that it has to say and removed what it left on the disk.
+///
+/// Nothing is taken down: the system gives memory back faster than we free it, a session is kept [for
+/// good](super::session::Session::for_good), and a thread may be compiling what is not needed any more. Neither is
+/// such a thread waited for, nor are its plugin's destructors run under it.
+pub fn end(result: anyhow::Result<()>) -> ! {
+    let code = match result {
+        Ok(()) => 0,
+        Err(error) => code(&error),
+    };
+    signal_hook::low_level::exit(code.into())
+}
+
 /// Prints an error with its causes and returns the exit code that goes with it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(code(error))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
     if is_interruption(error) {
         tell("interrupted");
-        return ExitCode::from(INTERRUPTED);
+        return INTERRUPTED;
     }
     if is_closed_pipe(error) {
         tell("error: standard output was closed before everything was written");
-        return ExitCode::from(ERROR);
+        return ERROR;
     }
     print(error);
-    ExitCode::from(ERROR)
+    ERROR
 }
 
 /// Prints an error with its causes.

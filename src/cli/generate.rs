@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::args::{DeviceArgs, ModelArgs, SamplingArgs, at_least_one, whole};
 use super::exit::Interrupted;
-use super::input::{self, Text};
+use super::input::{self, Conversation, Text};
 use super::output;
 use super::session::{self, Session};
 use super::ui::Ui;
@@ -93,56 +93,89 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     };
     options.sampling.check()?;
     let model = session::open_model(&args.model, ui)?;
-    let prompts = prompts(&args, &model)?;
+    model.begin_reading_tokenizer();
+    let asked = Asked::read(&args)?;
+    // A tokenizer takes as long to read as a device to reach.
+    let connected = Session::connect(model, &args.model, &args.device, ui)?;
+    let model = connected.model();
+    let prompts = asked.prompts(model)?;
     check_sequences(model.checkpoint().config(), &prompts)?;
     if let Some(bundle) = args.device.bundle.read()? {
         bundle.check_sequences(&prompts)?;
     }
     if !args.stop.is_empty() {
-        input::tokenizer(&model)?;
+        input::tokenizer(model)?;
     }
     let prepare = |engine: &Engine| engine.prepare_generation(&prompts, &options);
-    let session = Session::start_preparing(model, &args.model, &args.device, ui, prepare)?;
+    let session = connected.load(ui, prepare)?.for_good();
     session.tell_compilations(ui);
 
     let has_text = session.model.tokenizer_if_any().is_some();
     let streams = !args.json && prompts.len() == 1 && has_text;
     let (generations, timings) = session.generate(&prompts, &options, streams, ui)?;
     if args.json {
-        output::json(&report(&session, &generations, &timings))?;
+        output::json(&report(session, &generations, &timings))?;
     } else if streams {
         output::line("")?;
     } else {
         print_all(&generations, has_text)?;
     }
-    ui.remark(summary(&session, &timings));
+    session.tell_compilations(ui);
+    ui.remark(summary(session, &timings));
     if generations.iter().any(|g| g.finish_reason == FinishReason::Cancelled) {
         return Err(Interrupted.into());
     }
     Ok(())
 }
 
-fn prompts(args: &GenerateArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
-    if let Some(path) = &args.token_ids {
-        return input::token_ids(path);
-    }
-    let tokenizer = input::tokenizer(model)?;
-    if let Some(Some(path)) = &args.chat {
-        if !args.prompt.is_empty() {
-            bail!("give the conversation in --chat {}, or a --prompt, but not both", path.display());
+/// What is to be continued or answered.
+enum Asked {
+    TokenIds(Vec<Vec<u32>>),
+    Conversation(Conversation),
+    /// Each text is the message of a user, or not.
+    Texts {
+        texts: Vec<Text>,
+        are_messages: bool,
+    },
+}
+
+impl Asked {
+    /// Reads what the arguments name, which takes no model.
+    fn read(args: &GenerateArgs) -> Result<Self> {
+        if let Some(path) = &args.token_ids {
+            return Ok(Self::TokenIds(input::token_ids(path)?));
         }
-        return Ok(vec![input::conversation(model, tokenizer, path)?]);
+        if let Some(Some(path)) = &args.chat {
+            if !args.prompt.is_empty() {
+                bail!("give the conversation in --chat {}, or a --prompt, but not both", path.display());
+            }
+            return Ok(Self::Conversation(Conversation::of_file(path)?));
+        }
+        let texts = if args.prompt.is_empty() {
+            vec![Text::piped("--prompt, --chat FILE or --token-ids")?]
+        } else {
+            Text::of_flag("--prompt", &args.prompt)?
+        };
+        Ok(Self::Texts { texts, are_messages: args.chat.is_some() })
     }
-    let texts = if args.prompt.is_empty() {
-        vec![Text::piped("--prompt, --chat FILE or --token-ids")?]
-    } else {
-        Text::of_flag("--prompt", &args.prompt)?
-    };
-    let encode = |text: Text| match args.chat {
-        Some(_) => Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text.text)])?),
-        None => text.encode(tokenizer),
-    };
-    texts.into_iter().map(encode).collect()
+
+    /// Its token ids.
+    fn prompts(self, model: &Model) -> Result<Vec<Vec<u32>>> {
+        match self {
+            Self::TokenIds(ids) => Ok(ids),
+            Self::Conversation(conversation) => {
+                Ok(vec![conversation.encode(model, input::tokenizer(model)?)?])
+            }
+            Self::Texts { texts, are_messages } => {
+                let tokenizer = input::tokenizer(model)?;
+                let encode = |text: Text| match are_messages {
+                    true => Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text.text)])?),
+                    false => text.encode(tokenizer),
+                };
+                texts.into_iter().map(encode).collect()
+            }
+        }
+    }
 }
 
 /// Several answers, or answers without text: one after another.
@@ -209,7 +242,7 @@ fn logprobs(choice: &Choice) -> Value {
 }
 
 /// Parses how many of the likeliest tokens are told of.
-fn top_logprobs(text: &str) -> Result<usize, String> {
+pub fn top_logprobs(text: &str) -> Result<usize, String> {
     const MAX: usize = SamplerShape::MAX_TOP_LOGPROBS;
     whole(text).ok().filter(|&n| n <= MAX).ok_or_else(|| format!("give a whole number from 0 to {MAX}"))
 }

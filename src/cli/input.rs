@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use lapidary::model::Model;
-use lapidary::models::chat::parse_messages;
+use lapidary::models::chat::{Message, parse_messages};
 use lapidary::models::tokenizer::Tokenizer;
 use serde_json::Value;
 
@@ -101,15 +101,31 @@ pub fn sequence(row: usize, ids: &[Value]) -> Result<Vec<u32>> {
     ids.iter().enumerate().map(id).collect()
 }
 
-/// Token ids of a conversation file, up to where the model's answer begins.
-///
-/// # Errors
-/// If the file is something else, or ends with an answer.
-pub fn conversation(model: &Model, tokenizer: &Tokenizer, path: &Path) -> Result<Vec<u32>> {
-    let messages = parse_messages(&read(path)?);
-    let messages = messages.with_context(|| format!("{} is no conversation", name(path)))?;
-    let ids = model.encode_chat(tokenizer, &messages);
-    ids.with_context(|| format!("{} cannot be answered", name(path)))
+/// A conversation, and what to call it where something is wrong with it.
+pub struct Conversation {
+    name: String,
+    messages: Vec<Message>,
+}
+
+impl Conversation {
+    /// The content of a file, or of standard input for `-`.
+    ///
+    /// # Errors
+    /// If that is something else.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let messages = parse_messages(&read(path)?);
+        let messages = messages.with_context(|| format!("{} is no conversation", name(path)))?;
+        Ok(Self { name: name(path), messages })
+    }
+
+    /// Its token ids, up to where the model's answer begins.
+    ///
+    /// # Errors
+    /// If it ends with an answer, or does not encode.
+    pub fn encode(&self, model: &Model, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+        let ids = model.encode_chat(tokenizer, &self.messages);
+        ids.with_context(|| format!("{} cannot be answered", self.name))
+    }
 }
 
 /// A text, and what to call it where something is wrong with it.

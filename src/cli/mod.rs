@@ -16,11 +16,13 @@ mod input;
 mod inspect;
 mod interrupt;
 mod mesh;
+mod out_of_memory;
 mod output;
 mod phases;
 mod plan;
 mod plugin;
 mod program_args;
+mod running;
 mod score;
 mod session;
 mod synth;
@@ -28,6 +30,7 @@ mod table;
 mod targets;
 mod tokenize;
 mod ui;
+mod xla_flag;
 
 use std::process::ExitCode;
 
@@ -121,8 +124,5 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => doctor::probe(args),
         Command::CompileWorker(args) => compile::worker(args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => exit::report(&error),
-    }
+    exit::end(result)
 }

@@ -6,6 +6,7 @@ use lapidary::graph::DType;
 use lapidary::models::program::{Phase, ProgramShape, SamplerShape};
 
 use super::args::whole;
+use super::generate::top_logprobs;
 
 /// Phases, and sizes of their steps.
 #[derive(Args, Debug)]
@@ -18,6 +19,16 @@ pub struct PhaseArgs {
     /// less. Several, with commas or given several times, make a program each.
     #[arg(long, value_name = "N", value_delimiter = ',', allow_negative_numbers = true, value_parser = whole::<usize>)]
     tokens: Vec<usize>,
+
+    /// Write the programs of generate once more, as they also tell the log-probabilities of the N likeliest tokens (1 to
+    /// 20): for generate --logprobs N.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = top_logprobs)]
+    logprobs: Option<usize>,
+
+    /// Write the programs of generate once more, as they take a repetition penalty; with --logprobs, without and with
+    /// each of the two.
+    #[arg(long)]
+    repetition_penalty: bool,
 }
 
 /// `--phase`.
@@ -29,31 +40,57 @@ enum PhaseArg {
     Decode,
     /// Many tokens a sequence; the likelihood of each.
     Score,
+    /// Many tokens a sequence; the likelihood of each, and the logits after it, for score --logits.
+    #[value(name = "score_logits")]
+    ScoreLogits,
     /// Prefill and decode as generate and chat run them: each sequence's next token, chosen on the device.
     Generate,
-    /// All of them.
+    /// All of them but score_logits, whose results are large.
     All,
 }
 
-const SAMPLER: SamplerShape = SamplerShape { top_logprobs: 0, repetition_penalty: false };
-const PHASES: [(PhaseArg, Phase); 5] = [
-    (PhaseArg::Prefill, Phase::Prefill),
-    (PhaseArg::Decode, Phase::Decode),
-    (PhaseArg::Score, Phase::Score { logits: false }),
-    (PhaseArg::Generate, Phase::SampledPrefill(SAMPLER)),
-    (PhaseArg::Generate, Phase::SampledDecode { steps: STEPS_PER_DISPATCH.get(), sampler: SAMPLER }),
-];
+impl PhaseArg {
+    const ALL: [Self; 4] = [Self::Prefill, Self::Decode, Self::Score, Self::Generate];
+
+    /// The phases of the programs that this asks for.
+    fn phases(self, samplers: &[SamplerShape]) -> Vec<Phase> {
+        match self {
+            Self::Prefill => vec![Phase::Prefill],
+            Self::Decode => vec![Phase::Decode],
+            Self::Score => vec![Phase::Score { logits: false }],
+            Self::ScoreLogits => vec![Phase::Score { logits: true }],
+            Self::Generate => {
+                let steps = STEPS_PER_DISPATCH.get();
+                let programs = |&sampler: &SamplerShape| {
+                    [Phase::SampledPrefill(sampler), Phase::SampledDecode { steps, sampler }]
+                };
+                samplers.iter().flat_map(programs).collect()
+            }
+            Self::All => Self::ALL.into_iter().flat_map(|phase| phase.phases(samplers)).collect(),
+        }
+    }
+}
 
 impl PhaseArgs {
+    /// What the programs of `generate` compute of each token, in each of their variants.
+    fn samplers(&self) -> Vec<SamplerShape> {
+        let tops = std::iter::once(0).chain(self.logprobs.filter(|&top| top > 0));
+        let penalties = if self.repetition_penalty { &[false, true][..] } else { &[false] };
+        tops.flat_map(|top_logprobs| {
+            penalties.iter().map(move |&repetition_penalty| SamplerShape { top_logprobs, repetition_penalty })
+        })
+        .collect()
+    }
+
     /// The programs, each once.
     pub fn shapes(&self, batch: usize, context: usize, dtype: DType) -> Vec<ProgramShape> {
-        let asked = |phase: PhaseArg| self.phase.contains(&phase) || self.phase.contains(&PhaseArg::All);
         let buckets = match self.tokens.as_slice() {
             [] => vec![MAX_STEP_TOKENS.min(context)],
             tokens => tokens.to_vec(),
         };
+        let samplers = self.samplers();
         let mut shapes = Vec::new();
-        for (_, phase) in PHASES.into_iter().filter(|(arg, _)| asked(*arg)) {
+        for phase in self.phase.iter().flat_map(|phase| phase.phases(&samplers)) {
             let tokens = match phase {
                 Phase::Decode | Phase::SampledDecode { .. } => &[1][..],
                 Phase::Prefill | Phase::SampledPrefill(_) | Phase::Score { .. } => &buckets,

@@ -58,20 +58,26 @@ pub struct ScoreArgs {
 /// If the model, device or texts are unusable.
 pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
-    let sequences = sequences(&args, &model)?;
+    model.begin_reading_tokenizer();
+    let asked = Asked::read(&args)?;
+    // A tokenizer takes as long to read as a device to reach.
+    let connected = Session::connect(model, &args.model, &args.device, ui)?;
+    let model = connected.model();
+    let sequences = asked.sequences(model)?;
     let config = model.checkpoint().config();
     check_sequences(config, &sequences)?;
     if let Some(bundle) = args.device.bundle.read()? {
         bundle.check_sequences(&sequences)?;
-        bundle.check_rows(sequences.len())?;
     }
     let plan = |path| LogitsPlan::new(path, model.path(), &sequences, config.live_vocab_size());
     let logits_plan = args.logits.as_deref().map(plan).transpose()?;
-    let session = Session::start(model, &args.model, &args.device, ui)?;
+    let longest = sequences.iter().map(Vec::len).max().unwrap_or_default();
+    let prepare = |engine: &Engine| engine.prepare_score(sequences.len(), longest, logits_plan.is_some());
+    let session = connected.load(ui, prepare)?.for_good();
     let spinner = ui.spinner(format!("scoring {} tokens", sequences.iter().map(Vec::len).sum::<usize>()));
     let scores = match logits_plan {
-        None => session.engine.score(&sequences, None).map_err(anyhow::Error::from),
-        Some(plan) => score_to_file(&session.engine, &sequences, plan),
+        None => session.engine.score(&sequences, None).map_err(|error| session.explain(error)),
+        Some(plan) => score_to_file(session, &sequences, plan),
     };
     spinner.finish_and_clear();
     session.tell_compilations(ui);
@@ -83,7 +89,7 @@ pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
 }
 
 /// Scores and stores the logits. Ctrl-C is caught, so that it leaves no half-written file.
-fn score_to_file(engine: &Engine, sequences: &[Vec<u32>], plan: LogitsPlan) -> Result<Vec<Score>> {
+fn score_to_file(session: &Session, sequences: &[Vec<u32>], plan: LogitsPlan) -> Result<Vec<Score>> {
     let _catch = interrupt::catch();
     let mut file = plan.create()?;
     let mut failed = None;
@@ -91,28 +97,46 @@ fn score_to_file(engine: &Engine, sequences: &[Vec<u32>], plan: LogitsPlan) -> R
         failed = file.write(&chunk).err();
         if failed.is_some() || interrupt::requested() { Err(EngineError::Cancelled) } else { Ok(()) }
     };
-    let scores = engine.score(sequences, Some(&mut write));
+    let scores = session.engine.score(sequences, Some(&mut write));
     if let Some(error) = failed {
         return Err(error);
     }
-    let scores = scores?;
+    let scores = scores.map_err(|error| session.explain(error))?;
     file.finish()?;
     Ok(scores)
 }
 
-fn sequences(args: &ScoreArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
-    if let Some(path) = &args.token_ids {
-        return input::token_ids(path);
+/// What is to be scored.
+enum Asked {
+    TokenIds(Vec<Vec<u32>>),
+    Texts(Vec<Text>),
+}
+
+impl Asked {
+    /// Reads what the arguments name, which takes no model.
+    fn read(args: &ScoreArgs) -> Result<Self> {
+        if let Some(path) = &args.token_ids {
+            return Ok(Self::TokenIds(input::token_ids(path)?));
+        }
+        Ok(Self::Texts(if !args.text.is_empty() {
+            Text::of_flag("--text", &args.text)?
+        } else if !args.file.is_empty() {
+            args.file.iter().map(|path| Text::of_file(path)).collect::<Result<_>>()?
+        } else {
+            vec![Text::piped("--text, --file or --token-ids")?]
+        }))
     }
-    let tokenizer = input::tokenizer(model)?;
-    let texts = if !args.text.is_empty() {
-        Text::of_flag("--text", &args.text)?
-    } else if !args.file.is_empty() {
-        args.file.iter().map(|path| Text::of_file(path)).collect::<Result<_>>()?
-    } else {
-        vec![Text::piped("--text, --file or --token-ids")?]
-    };
-    texts.iter().map(|text| text.encode(tokenizer)).collect()
+
+    /// Its token ids.
+    fn sequences(self, model: &Model) -> Result<Vec<Vec<u32>>> {
+        match self {
+            Self::TokenIds(ids) => Ok(ids),
+            Self::Texts(texts) => {
+                let tokenizer = input::tokenizer(model)?;
+                texts.iter().map(|text| text.encode(tokenizer)).collect()
+            }
+        }
+    }
 }
 
 fn report(score: &Score) -> Value {

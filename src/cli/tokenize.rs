@@ -47,7 +47,7 @@ pub fn run(args: TokenizeArgs, ui: &Ui) -> Result<()> {
     let ids = match (&args.text, &args.file, &args.chat) {
         (Some(text), _, _) => tokenizer.encode(text)?,
         (_, Some(file), _) => tokenizer.encode(&input::read_text(file)?)?,
-        (_, _, Some(chat)) => input::conversation(&model, tokenizer, chat)?,
+        (_, _, Some(chat)) => input::Conversation::of_file(chat)?.encode(&model, tokenizer)?,
         (None, None, None) => tokenizer.encode(&input::piped_text("--text, --file or --chat")?)?,
     };
     if args.json {

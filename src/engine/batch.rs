@@ -20,7 +20,7 @@ use super::{Engine, EngineError, inputs, lock};
 
 pub use growth::CacheGrowth;
 pub use sampled::Choice;
-pub(super) use sampled::{Chosen, SampledRow};
+pub(crate) use sampled::{Chosen, SampledRow};
 
 /// Rows of sequences, side by side on the devices of an engine.
 ///

@@ -68,23 +68,25 @@ impl GenerateOptions {
     }
 
     /// What the programs compute of each token.
-    fn sampler(&self) -> SamplerShape {
+    pub(crate) fn sampler(&self) -> SamplerShape {
         SamplerShape {
             top_logprobs: self.logprobs.unwrap_or(0),
             repetition_penalty: self.sampling.repetition_penalty != 1.0,
         }
     }
 
-    fn steps(&self) -> NonZeroUsize {
+    pub(crate) fn steps(&self) -> NonZeroUsize {
         self.steps_per_dispatch.unwrap_or(STEPS_PER_DISPATCH).min(MAX_STEPS_PER_DISPATCH)
     }
 
-    fn prefill_phase(&self) -> Phase {
+    pub(super) fn prefill_phase(&self) -> Phase {
         Phase::SampledPrefill(self.sampler())
     }
 
-    fn decode_phase(&self) -> Phase {
-        Phase::SampledDecode { steps: self.steps().get(), sampler: self.sampler() }
+    /// `None` where the prefill chooses all tokens that are asked for.
+    pub(super) fn decode_phase(&self) -> Option<Phase> {
+        let phase = Phase::SampledDecode { steps: self.steps().get(), sampler: self.sampler() };
+        (self.max_new_tokens > 1).then_some(phase)
     }
 
     /// Positions that rows are given at first. Answers may end long before they have `max_new_tokens`, and the cache
@@ -197,8 +199,9 @@ impl Engine {
         Generator { engine: self, batch: &mut batch, tokenizer, options, on_piece }.run(&sequences)
     }
 
-    /// Compiles the programs that [`generate`](Self::generate) starts with for these prompts, which otherwise does
-    /// so itself. Those of a longer cache are compiled when an answer comes so far.
+    /// Compiles the programs that [`generate`](Self::generate) reads these prompts with, which otherwise does so itself.
+    /// That of the answers' further tokens is begun, and waited for when the first tokens are there; those of a longer
+    /// cache are begun when an answer comes near the end of this one.
     ///
     /// # Errors
     /// If the prompts are not such as the model can take, or a program does not compile.
@@ -217,14 +220,14 @@ impl Engine {
         // Prompts that wait are read one by one, or the longest of several sets the steps.
         let lengths = std::iter::once(longest(first)).chain(waiting.iter().map(Vec::len));
         let steps = lengths.flat_map(|tokens| self.steps(options.prefill_phase(), rows, tokens, capacity));
-        let mut shapes: Vec<ProgramShape> = steps.collect();
-        shapes.push(self.shape(options.decode_phase(), rows, 1, capacity));
-        self.prepare(&shapes)
+        let prefills: Vec<ProgramShape> = steps.collect();
+        let decode = options.decode_phase().map(|decode| self.shape(decode, rows, 1, capacity));
+        self.prepare(&prefills, decode.as_slice())
     }
 
     /// Rows of the batch that answers some number of prompts: no more than there are programs for.
     fn rows(&self, options: &GenerateOptions, prompts: usize) -> usize {
-        options.rows(prompts).min(self.max_rows().unwrap_or(usize::MAX))
+        self.rows_at_a_time(options.rows(prompts))
     }
 
     fn check_request(

@@ -1,6 +1,6 @@
 //! Scoring: how likely each token of a sequence was.
 
-use lapidary_models::program::{Output, Phase};
+use lapidary_models::program::{Output, Phase, ProgramShape};
 
 use super::batch::{Step, split_rows, take_chunk};
 use super::sequences::longest;
@@ -43,8 +43,20 @@ impl Score {
 }
 
 impl Engine {
-    /// Scores sequences as one batch, in chunks through the KV cache, so that memory does not grow with the
-    /// square of their length. `on_logits`, if given, sees the logits at every position.
+    /// Compiles the programs that [`score`](Self::score) runs for `rows` sequences, the longest of `tokens` tokens, which
+    /// otherwise does so itself. `logits` says whether they are to be seen.
+    ///
+    /// # Errors
+    /// If a program does not compile.
+    pub fn prepare_score(&self, rows: usize, tokens: usize, logits: bool) -> Result<(), EngineError> {
+        let (rows, capacity) = (self.rows_at_a_time(rows), self.capacity(tokens));
+        let shapes: Vec<ProgramShape> = self.steps(Phase::Score { logits }, rows, tokens, capacity).collect();
+        self.prepare(&shapes, &[])
+    }
+
+    /// Scores sequences as one batch, or several if there are only programs of fewer rows, in chunks through the KV cache,
+    /// so that memory does not grow with the square of their length. `on_logits`, if given, sees the logits at every
+    /// position.
     ///
     /// # Errors
     /// If there is no sequence, or one is empty, too long or has an unknown token, a likelihood is not finite,
@@ -55,6 +67,25 @@ impl Engine {
         mut on_logits: Option<OnLogits<'_>>,
     ) -> Result<Vec<Score>, EngineError> {
         check_sequences(&self.config, sequences)?;
+        let rows = self.rows_at_a_time(sequences.len());
+        let mut nll = Vec::new();
+        for (first, group) in (0..).step_by(rows).zip(sequences.chunks(rows)) {
+            let on_logits = on_logits.as_mut().map(|on_logits| &mut **on_logits as OnLogits<'_>);
+            nll.extend(self.score_together(group, first, on_logits)?);
+        }
+        let scores: Vec<Score> =
+            sequences.iter().cloned().zip(nll).map(|(tokens, nll)| Score { tokens, nll }).collect();
+        check_numbers(&scores)?;
+        Ok(scores)
+    }
+
+    /// The negative log-likelihoods of sequences in the rows of one batch; `first` is the number of the first of them.
+    fn score_together(
+        &self,
+        sequences: &[Vec<u32>],
+        first: usize,
+        mut on_logits: Option<OnLogits<'_>>,
+    ) -> Result<Vec<Vec<f32>>, EngineError> {
         let mut batch = self.batch(sequences.len(), longest(sequences))?;
         let mut rest: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
         let phase = Phase::Score { logits: on_logits.is_some() };
@@ -82,16 +113,13 @@ impl Engine {
                 let values = outputs.values(&program, Output::Logits)?;
                 let rows = split_rows(&values, shape.batch);
                 let vocab = self.config.live_vocab_size();
-                for (sequence, ((logits, position), count)) in rows.zip(starts).zip(counts).enumerate() {
+                for (sequence, ((logits, position), count)) in (first..).zip(rows.zip(starts).zip(counts)) {
                     let logits = logits.get(..count * vocab).unwrap_or_default();
                     on_logits(ScoreChunk { sequence, position, logits })?;
                 }
             }
         }
-        let scores: Vec<Score> =
-            sequences.iter().cloned().zip(nll).map(|(tokens, nll)| Score { tokens, nll }).collect();
-        check_numbers(&scores)?;
-        Ok(scores)
+        Ok(nll)
     }
 }
 

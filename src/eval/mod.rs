@@ -5,9 +5,9 @@ mod grade;
 mod perplexity;
 mod windows;
 
-pub use answers::answers;
+pub use answers::{answers, prepare_answers};
 pub use grade::{Tally, is_correct, normalized};
-pub use perplexity::{Likelihood, default_rows, likelihood};
+pub use perplexity::{Likelihood, default_rows, likelihood, prepare_likelihood};
 pub use windows::{DEFAULT_CONTEXT, Window, Windowing, WindowingError};
 
 use std::cmp::Reverse;

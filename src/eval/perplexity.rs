@@ -45,6 +45,23 @@ pub fn default_rows(config: &GemmaConfig) -> usize {
     (STEP_LOGITS_BYTES / row.max(1)).clamp(1, MAX_DEFAULT_ROWS)
 }
 
+/// Compiles the programs that [`likelihood`] begins with.
+///
+/// # Errors
+/// If a program does not compile.
+pub fn prepare_likelihood(
+    engine: &Engine,
+    documents: &[impl AsRef<[u32]>],
+    windowing: Windowing,
+    rows: usize,
+) -> Result<(), EngineError> {
+    let windows = documents.iter().flat_map(|document| windowing.over(document.as_ref().len()));
+    let (count, longest) =
+        windows.fold((0, 0), |(count, longest), window| (count + 1, window.tokens.len().max(longest)));
+    // BOS comes before each.
+    engine.prepare_score(rows.clamp(1, count.max(1)), longest + 1, false)
+}
+
 /// Scores documents (without BOS) in windows, `rows` of them at a time. Only likelihoods leave the device.
 /// Progress counts tokens scored.
 ///

@@ -50,7 +50,8 @@ impl Fixture {
         self.checkpoint.config().context.min(128)
     }
 
-    fn compile(&self, name: &str, more: &[&str]) {
+    /// Makes a bundle.
+    pub(crate) fn compile(&self, name: &str, more: &[&str]) {
         let (context, out) = (self.context().to_string(), self.bundle(name).display().to_string());
         let mut arguments = vec!["compile", "--model", "MODEL", "--target", "cpu", "--out", &out];
         arguments.extend(["--dtype", "f32", "--batch", "4", "--tokens", "16,32", "--context", &context]);

@@ -12,3 +12,4 @@ mod damage;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
+mod variants;

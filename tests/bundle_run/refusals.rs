@@ -186,7 +186,8 @@ fn what_a_bundle_lacks_is_named_with_what_it_has() {
     let mut ignore = |_: lapidary::engine::ScoreChunk<'_>| Ok(());
     let message = engine.score(&[vec![2, 3]], Some(&mut ignore)).unwrap_err().to_string();
     let told = format!(
-        "has no program `score_logits` for 4 rows of {context} positions; it has `prefill` (batch 4, "
+        "has no program `score_logits` (compile's --phase score_logits) for 4 rows of {context} positions; it has `prefill` \
+         (batch 4, "
     );
     assert!(message.contains(&told) && message.ends_with(": compile one that has it too"), "{message}");
     let bundle = Bundle::open(&fixture.bundle("one")).unwrap();

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use lapidary::eval::{Likelihood, Windowing, likelihood};
+use lapidary::engine::Engine;
+use lapidary::eval::{Likelihood, Windowing, likelihood, prepare_likelihood};
 use lapidary::model::Model;
 use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
@@ -23,7 +24,8 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
     let (config, rows) = args.limits(model.checkpoint().config())?;
     let windowing = Windowing::new(&config, args.context, args.stride)?;
     let corpus = corpus(args, &model, ui)?;
-    let session = Session::start(model, &args.model, &args.device, ui)?;
+    let prepare = |engine: &Engine| prepare_likelihood(engine, &corpus.documents, windowing, rows);
+    let session = Session::connect(model, &args.model, &args.device, ui)?.load(ui, prepare)?.for_good();
 
     let tokens: usize = corpus.documents.iter().map(|document| document.as_ref().len()).sum();
     let bar = ui.count("scoring", "tokens", tokens as u64);

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use lapidary::eval::{Tally, answers, is_correct};
+use lapidary::engine::Engine;
+use lapidary::eval::{Tally, answers, is_correct, prepare_answers};
 use lapidary::models::builtin;
 use lapidary::models::progress::Progress;
 use serde::Serialize;
@@ -37,14 +38,15 @@ pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
         None => bail!("no questions to ask; give a .jsonl file of them: --tasks FILE.jsonl"),
     };
     let questions = questions::of_lines(&source, &text, &model, limit)?;
-    let session = Session::start(model, &args.model, &args.device, ui)?;
+    let prompts: Vec<Vec<u32>> = questions.iter().map(|question| question.prompt.clone()).collect();
+    let prepare = |engine: &Engine| prepare_answers(engine, &prompts, args.max_new_tokens, rows);
+    let session = Session::connect(model, &args.model, &args.device, ui)?.load(ui, prepare)?.for_good();
 
     let bar = ui.count("answering", "questions", questions.len() as u64);
     let mut show = |progress: Progress| -> ControlFlow<()> {
         bar.set_position(progress.done);
         ControlFlow::Continue(())
     };
-    let prompts: Vec<Vec<u32>> = questions.iter().map(|question| question.prompt.clone()).collect();
     let tokenizer = input::tokenizer(&session.model)?;
     let answers = answers(&session.engine, tokenizer, &prompts, args.max_new_tokens, rows, &mut show);
     bar.finish_and_clear();

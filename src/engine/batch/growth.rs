@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
-use lapidary_graph::verify::verify_program;
 use lapidary_graph::{BuildError, DType, FunctionBuilder, FunctionResult, LogicalAxes, Module, TensorType};
-use lapidary_lower::lower;
 use lapidary_models::config::AttentionKind;
 use lapidary_models::program::{Phase, ProgramShape, StateKind};
 use lapidary_runtime::{Argument, Execution, LoadedExecutable};
 
-use super::Batch;
-use crate::engine::cache::{CacheOutcome, Compilation, EngineProgram};
+use super::{Batch, SampledRow};
+use crate::engine::cache::EngineProgram;
+use crate::engine::executables::Executable;
 use crate::engine::sharded_buffer::ShardedBuffer;
-use crate::engine::{Engine, EngineError, compile, lock};
+use crate::engine::{Engine, EngineError, lock};
+
+/// A row that has taken all but this fraction of its positions will soon need more.
+const SOON_FULL: usize = 4;
 
 /// A program that copies a layer's keys or values into a buffer of more slots.
 ///
@@ -94,14 +95,42 @@ impl Batch<'_> {
         (from < to).then_some(CacheGrowth { batch: shape.batch, from, to, dtype: shape.dtype })
     }
 
+    /// What takes the cache from one capacity to another, each once.
+    fn growths(&self, from: usize, to: usize) -> Vec<EngineProgram> {
+        let mut growths = Vec::new();
+        for &kind in &self.engine.config.layer_kinds {
+            let growth = self.growth(kind, from, to).map(EngineProgram::Growth);
+            growths.extend(growth.filter(|growth| !growths.contains(growth)));
+        }
+        growths
+    }
+
     /// Compiles all that takes the cache from each capacity to the next.
     pub(super) fn prepare_growths(&self, capacities: &[usize]) -> Result<(), EngineError> {
-        for (&from, &to) in capacities.iter().zip(capacities.iter().skip(1)) {
-            for &kind in &self.engine.config.layer_kinds {
-                self.growth(kind, from, to).map(|growth| self.engine.growth(growth)).transpose()?;
-            }
+        let steps = capacities.iter().zip(capacities.iter().skip(1));
+        let growths: Vec<EngineProgram> = steps.flat_map(|(&from, &to)| self.growths(from, to)).collect();
+        self.engine.executables.prepare(&growths, &[])
+    }
+
+    /// Once a row has taken most of its positions and is to go beyond them, has the programs made of the next capacity,
+    /// while the rows go on: what grows the cache, and the steps of `decode`.
+    pub(super) fn prepare_to_grow(
+        &self,
+        rows: &[Option<SampledRow<'_>>],
+        decode: Phase,
+    ) -> Result<(), EngineError> {
+        let (engine, capacity) = (self.engine, self.capacity);
+        let is_soon_full = |(row, &length): (&Option<SampledRow<'_>>, &usize)| {
+            let outgrows = row.as_ref().is_some_and(|row| row.remaining > capacity.saturating_sub(length));
+            outgrows && length >= capacity - capacity / SOON_FULL
+        };
+        if !rows.iter().zip(&self.lengths).any(is_soon_full) {
+            return Ok(());
         }
-        Ok(())
+        let Some(next) = engine.capacities(capacity, usize::MAX).nth(1) else { return Ok(()) };
+        let mut programs = self.growths(capacity, next);
+        programs.push(EngineProgram::Step(ProgramShape { capacity: next, ..self.shape(decode, 1) }));
+        engine.executables.prepare(&[], &programs)
     }
 }
 
@@ -113,31 +142,12 @@ impl Engine {
     }
 
     /// The executable of a growth, made when it is first asked for.
-    fn growth(&self, program: CacheGrowth) -> Result<Arc<LoadedExecutable>, EngineError> {
-        if let Some(known) = lock(&self.growths).get(&program) {
-            return Ok(Arc::clone(known));
+    fn growth(&self, growth: CacheGrowth) -> Result<Arc<LoadedExecutable>, EngineError> {
+        let program = EngineProgram::Growth(growth);
+        match self.executables.get(program)? {
+            Executable::Growth(executable) => Ok(executable),
+            Executable::Step(_) => Err(EngineError::CompilerThread(program)),
         }
-        let started = Instant::now();
-        let (executable, cache) =
-            self.compile_growth(&program).map_err(|source| EngineError::GrowthProgram { program, source })?;
-        let (executable, time) = (Arc::new(executable), started.elapsed());
-        *lock(&self.compile_time) += time;
-        let compilation = Compilation { program: EngineProgram::Growth(program), time, cache };
-        lock(&self.compilations).push(Arc::new(compilation));
-        lock(&self.growths).insert(program, Arc::clone(&executable));
-        Ok(executable)
-    }
-
-    fn compile_growth(
-        &self,
-        program: &CacheGrowth,
-    ) -> Result<(LoadedExecutable, CacheOutcome), Box<dyn std::error::Error + Send + Sync>> {
-        let Self { placement, target, config, cache, .. } = self;
-        let module = program.build(config.num_kv_heads, config.head_dim)?;
-        let text = lower(verify_program(&module)?, &compile::lower_options(placement, target))?;
-        let name = format!("{}, {placement}", module.name);
-        let options = compile::compile_options(placement, target);
-        Ok(cache.load_or_compile(placement.client(), &text, &options, &name)?)
     }
 
     /// What a growth makes of `old`.
@@ -161,7 +171,7 @@ impl Engine {
 impl CacheGrowth {
     /// The module of a cache with `kv_heads` heads of `head_dim` elements. New slots are zero: attention gives them no
     /// weight, but nothing times what is no number would be none.
-    fn build(&self, kv_heads: usize, head_dim: usize) -> Result<Module, BuildError> {
+    pub(in crate::engine) fn build(&self, kv_heads: usize, head_dim: usize) -> Result<Module, BuildError> {
         let mut module = Module::new(format!("{self}_h{kv_heads}_d{head_dim}"));
         let mut b = FunctionBuilder::new(&mut module, "main");
         let axes = LogicalAxes::of(&["cache_batch", "kv_heads", "cache", "head_dim"]);

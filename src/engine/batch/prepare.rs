@@ -4,7 +4,7 @@ use lapidary_models::program::{Phase, ProgramShape};
 
 use super::Batch;
 use crate::engine::sharded_buffer::ShardedBuffer;
-use crate::engine::{Engine, EngineError, PREFILL_BUCKETS};
+use crate::engine::{Engine, EngineError, GenerateOptions, PREFILL_BUCKETS};
 
 impl Batch<'_> {
     /// Compiles, at the same time, the programs of [prefills](Self::prefill) that bring a row at most each of `prefills`
@@ -13,36 +13,54 @@ impl Batch<'_> {
     /// # Errors
     /// If a program does not compile.
     pub fn prepare(&self, prefills: &[usize], decode: bool) -> Result<(), EngineError> {
-        self.prepare_phases(Phase::Prefill, prefills, decode.then_some(Phase::Decode))
+        let mut shapes = self.prefills(Phase::Prefill, prefills);
+        shapes.extend(decode.then(|| self.shape(Phase::Decode, 1)));
+        self.engine.prepare(&shapes, &[])
     }
 
-    /// The same for any phases of prefill and decode.
-    pub(in crate::engine) fn prepare_phases(
+    /// The same for the programs that [`Engine::generate`] runs with `options`, but that decode is not waited for: it is
+    /// made while the prompt is read.
+    pub(crate) fn prepare_generation(
         &self,
-        prefill: Phase,
         prefills: &[usize],
-        decode: Option<Phase>,
+        options: &GenerateOptions,
     ) -> Result<(), EngineError> {
-        let steps = |&tokens: &usize| self.engine.steps(prefill, self.rows(), tokens, self.capacity);
-        let mut shapes: Vec<ProgramShape> = prefills.iter().flat_map(steps).collect();
-        shapes.extend(decode.map(|decode| self.shape(decode, 1)));
-        self.engine.prepare(&shapes)
+        let decode = options.decode_phase().map(|decode| self.shape(decode, 1));
+        self.engine.prepare(&self.prefills(options.prefill_phase(), prefills), decode.as_slice())
     }
 
-    /// Compiles every program that rows of up to `positions` tokens can need from now on: steps of all
-    /// lengths at each capacity up to theirs, and what grows the cache from one to the next. After that nothing is
-    /// compiled any more, however long the sequences are that come.
+    /// The same, all waited for.
+    pub(crate) fn prepare_whole_generation(
+        &self,
+        prefills: &[usize],
+        options: &GenerateOptions,
+    ) -> Result<(), EngineError> {
+        let mut shapes = self.prefills(options.prefill_phase(), prefills);
+        shapes.extend(options.decode_phase().map(|decode| self.shape(decode, 1)));
+        self.engine.prepare(&shapes, &[])
+    }
+
+    /// The steps of `prefill` that bring a row at most each of some numbers of tokens.
+    fn prefills(&self, prefill: Phase, tokens: &[usize]) -> Vec<ProgramShape> {
+        let steps = |&tokens: &usize| self.engine.steps(prefill, self.rows(), tokens, self.capacity);
+        tokens.iter().flat_map(steps).collect()
+    }
+
+    /// Compiles every program that [`Engine::generate`] can need with `options`, for as many rows as these, if prompt and
+    /// answer have up to `positions` tokens: steps of all lengths at each capacity up to theirs, and what grows the
+    /// cache from one to the next. After that nothing is compiled any more, however long the prompts are that come.
     ///
     /// # Errors
     /// If a program does not compile.
-    pub fn warm_up(&self, positions: usize) -> Result<(), EngineError> {
+    pub fn warm_up(&self, positions: usize, options: &GenerateOptions) -> Result<(), EngineError> {
         let capacities: Vec<usize> =
             self.engine.capacities(self.capacity, self.engine.capacity(positions)).collect();
         for &capacity in &capacities {
-            let step = |tokens| self.engine.step(Phase::Prefill, self.rows(), tokens, capacity);
-            let decode = ProgramShape { capacity, ..self.shape(Phase::Decode, 1) };
-            let shapes: Vec<ProgramShape> = PREFILL_BUCKETS.map(step).into_iter().chain([decode]).collect();
-            self.engine.prepare(&shapes)?;
+            let step = |tokens| self.engine.step(options.prefill_phase(), self.rows(), tokens, capacity);
+            let decode =
+                options.decode_phase().map(|decode| self.engine.shape(decode, self.rows(), 1, capacity));
+            let shapes: Vec<ProgramShape> = PREFILL_BUCKETS.map(step).into_iter().chain(decode).collect();
+            self.engine.prepare(&shapes, &[])?;
         }
         self.prepare_growths(&capacities)
     }

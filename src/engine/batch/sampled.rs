@@ -23,21 +23,21 @@ pub struct Choice {
 
 /// What a row reads, and how it goes on.
 #[derive(Clone, Copy)]
-pub(in crate::engine) struct SampledRow<'t> {
+pub(crate) struct SampledRow<'t> {
     /// All tokens of the row's sequence so far.
-    pub(in crate::engine) sequence: &'t [u32],
-    pub(in crate::engine) sampling: Sampling,
+    pub(crate) sequence: &'t [u32],
+    pub(crate) sampling: Sampling,
     /// Most tokens to choose.
-    pub(in crate::engine) remaining: usize,
-    pub(in crate::engine) stop_at_eos: bool,
+    pub(crate) remaining: usize,
+    pub(crate) stop_at_eos: bool,
 }
 
 /// What was chosen for a row.
 #[derive(Clone, Default)]
-pub(in crate::engine) struct Chosen {
-    pub(in crate::engine) choices: Vec<Choice>,
+pub(crate) struct Chosen {
+    pub(crate) choices: Vec<Choice>,
     /// The first token whose logit, after these, is NaN or positive infinity, and the logit. Nothing was chosen then.
-    pub(in crate::engine) non_finite: Option<(usize, f32)>,
+    pub(crate) non_finite: Option<(usize, f32)>,
 }
 
 impl Batch<'_> {
@@ -46,7 +46,7 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// If a token does not exist, a row would exceed the model's context, the cache cannot grow, or the device fails.
-    pub(in crate::engine) fn sampled_prefill(
+    pub(crate) fn sampled_prefill(
         &mut self,
         rows: &[Option<SampledRow<'_>>],
         sampler: SamplerShape,
@@ -74,7 +74,7 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// As [`sampled_prefill`](Self::sampled_prefill).
-    pub(in crate::engine) fn sampled_decode(
+    pub(crate) fn sampled_decode(
         &mut self,
         rows: &[Option<SampledRow<'_>>],
         sampler: SamplerShape,
@@ -88,7 +88,9 @@ impl Batch<'_> {
             .zip(&self.lengths)
             .filter_map(|(row, length)| row.as_ref().map(|row| length + row.remaining.min(steps)));
         self.reserve(ends.max().unwrap_or(0))?;
-        let program = self.engine.program(self.shape(Phase::SampledDecode { steps, sampler }, 1))?;
+        let phase = Phase::SampledDecode { steps, sampler };
+        self.prepare_to_grow(rows, phase)?;
+        let program = self.engine.program(self.shape(phase, 1))?;
         let outputs = self.step(&program, &Step { tokens, choices: choices(rows), ..Step::default() })?;
         let chosen = outputs.chosen(&program)?;
         // Beyond the token that was given, those that were chosen are read, but for the last: unless nothing could be

@@ -11,7 +11,7 @@ use super::store::StoreError;
 use crate::engine::CacheGrowth;
 
 /// A program that an engine runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum EngineProgram {
     /// A step of the model.
     Step(ProgramShape),
@@ -35,6 +35,8 @@ pub struct Compilation {
     pub program: EngineProgram,
     /// From the program's shape to the executable, wherever that came from.
     pub time: Duration,
+    /// Whether it was made ahead of being needed, while other work went on.
+    pub ahead: bool,
     /// What the cache had to do with it.
     pub cache: CacheOutcome,
 }

@@ -44,8 +44,8 @@ impl<'e> PrefixCache<'e> {
         self.held = None;
     }
 
-    /// Compiles the programs that [`generate`](Self::generate) starts with for this prompt, which otherwise does so
-    /// itself.
+    /// Compiles the programs that [`generate`](Self::generate) reads this prompt with, which otherwise does so itself, and
+    /// begins that of the answer.
     ///
     /// # Errors
     /// If the prompt is not such as the model can take, a program does not compile, or the devices have no room for the
@@ -57,7 +57,7 @@ impl<'e> PrefixCache<'e> {
         }
         let batch = &self.recall(prompt, options)?.batch;
         let unread = prompt.len().saturating_sub(batch.length(0));
-        batch.prepare_phases(options.prefill_phase(), &[unread], Some(options.decode_phase()))
+        batch.prepare_generation(&[unread], options)
     }
 
     /// Answers a prompt. [`Timings::reused_tokens`] tells how much of it was there.
