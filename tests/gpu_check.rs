@@ -37,7 +37,8 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn its_parts_do_what_they_say() {
     let Some(mut python) = python() else { return };
-    let output = python.args(["-m", "unittest", "discover", "-s", "scripts/gpu_check", "-p", "tests.py"]).output();
+    let output =
+        python.args(["-m", "unittest", "discover", "-s", "scripts/gpu_check", "-p", "tests.py"]).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("\nOK"), "{}", stderr(&output));
@@ -47,10 +48,13 @@ fn its_parts_do_what_they_say() {
 fn a_dry_run_names_every_step_and_does_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let out = directory.path().join("results");
-    let Some(output) = gpu_check("--dry-run --minutes 5 --peers jax --lapidary ./lapidary", &out) else { return };
+    let Some(output) = gpu_check("--dry-run --minutes 5 --peers jax --lapidary ./lapidary", &out) else {
+        return;
+    };
     assert!(output.status.success(), "{}", stderr(&output));
     let plan = String::from_utf8(output.stdout).unwrap();
-    for step in ["at most 5 minutes", "parity: ", "lapidary gemma2-27b: ", "jax gemma2-2b: ", "tg32@4096x32"] {
+    for step in ["at most 5 minutes", "parity: ", "lapidary gemma2-27b: ", "jax gemma2-2b: ", "tg32@4096x32"]
+    {
         assert!(plan.contains(step), "{step}: {plan}");
     }
     assert!(!plan.contains("torch") && !out.exists());

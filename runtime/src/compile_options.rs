@@ -180,6 +180,16 @@ impl CompileOptions {
 }
 
 impl CompilerFlag {
+    /// The value that a text stands for: `true` and `false` as truth values, which plugins read only as `True` and
+    /// `False` in a text, and everything else as the text, which they read in the flag's own type.
+    pub fn of_text(text: &str) -> Self {
+        match text {
+            "true" => Self::Bool(true),
+            "false" => Self::Bool(false),
+            text => Self::String(text.to_owned()),
+        }
+    }
+
     fn to_proto(&self) -> OptionOverrideValue {
         match self {
             Self::String(value) => OptionOverrideValue::String(value.clone()),
@@ -227,6 +237,15 @@ mod tests {
         let assignment = build.device_assignment.unwrap();
         let ids = assignment.computation_devices.into_iter().map(|device| device.replica_device_ids);
         assert_eq!(ids.collect::<Vec<_>>(), [[0, 3], [1, 4], [2, 5]]);
+    }
+
+    #[test]
+    fn texts_of_flags_have_the_types_that_plugins_read() {
+        assert_eq!(CompilerFlag::of_text("true"), CompilerFlag::Bool(true));
+        assert_eq!(CompilerFlag::of_text("false"), CompilerFlag::Bool(false));
+        for text in ["4", "FUSION,WHILE", ""] {
+            assert_eq!(CompilerFlag::of_text(text), CompilerFlag::String(text.to_owned()));
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(super) fn lower_options<'p>(placement: &'p Placement, target: &'p Target) ->
 
 /// How they are compiled.
 pub(super) fn compile_options(placement: &Placement, target: &Target) -> CompileOptions {
-    let flags = target.flags_for(placement.devices().len());
-    compile_options_with(placement, flags.map(|(name, value)| (name, CompilerFlag::Bool(value))))
+    let flags = target.compiler_flags.iter();
+    compile_options_with(placement, flags.map(|(name, value)| (*name, CompilerFlag::Bool(*value))))
 }
 
 /// How programs that want these flags are compiled. Flags of the placement come on top of them.
@@ -25,6 +25,6 @@ pub(crate) fn compile_options_with<'f>(
     let ids = placement.devices().iter().map(|device| device.id()).collect();
     let on_devices = CompileOptions::new().device_assignment(vec![ids]);
     let asked = placement.compiler_flags();
-    let asked = asked.iter().map(|(name, value)| (name.as_str(), CompilerFlag::String(value.clone())));
+    let asked = asked.iter().map(|(name, value)| (name.as_str(), CompilerFlag::of_text(value)));
     flags.chain(asked).fold(on_devices, |options, (name, value)| options.flag(name, value))
 }

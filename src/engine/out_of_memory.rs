@@ -122,9 +122,13 @@ fn exhausted(error: &EngineError) -> Option<String> {
     while let Some(error) = cause {
         // A source in a box is given out as the box.
         let boxed = error.downcast_ref::<Box<lapidary_runtime::Error>>().map(|error| &**error);
-        if let Some(found) = boxed.or_else(|| error.downcast_ref::<lapidary_runtime::Error>())
+        if let Some(mut found) = boxed.or_else(|| error.downcast_ref::<lapidary_runtime::Error>())
             && found.is_resource_exhausted()
         {
+            // The plugin's words are those of the execution that failed.
+            while let lapidary_runtime::Error::EarlierExecution { source, .. } = found {
+                found = source;
+            }
             let message = found.to_string();
             return is_about_memory(&message).then_some(message);
         }

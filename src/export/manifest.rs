@@ -237,10 +237,10 @@ impl Manifest {
         let lines: String =
             programs.iter().map(|program| format!("{}  {}\n", program.sha256, program.file)).collect();
         let table = request.lowering();
-        let flags = table.flags_for(request.mesh.num_devices());
-        let flags = flags.map(|(name, value)| (name.to_string(), CompilerFlag::Bool(value)));
+        let flags = table.compiler_flags.iter();
+        let flags = flags.map(|(name, value)| (name.to_string(), CompilerFlag::Bool(*value)));
         let asked = request.compiler_flags.iter();
-        let asked = asked.map(|(name, value)| (name.clone(), CompilerFlag::String(value.clone())));
+        let asked = asked.map(|(name, value)| (name.clone(), CompilerFlag::of_text(value)));
         let axes = request.mesh.axes().iter().filter(|_| request.mesh.num_devices() > 1);
         Self {
             format: FORMAT.to_string(),

@@ -27,7 +27,6 @@ pub const CPU: Target = Target {
     kernels: Cow::Borrowed(&[]),
     // By default a NaN on one side of maximum, minimum and clamp loses.
     compiler_flags: &[("xla_cpu_enable_fast_min_max", false)],
-    mesh_compiler_flags: &[],
     pairs_single_gathers: false,
 };
 

@@ -35,8 +35,6 @@ pub struct Target {
     /// Boolean XLA flags that programs are to be compiled with: by the compiler's defaults they would not mean
     /// what the specification says.
     pub compiler_flags: &'static [(&'static str, bool)],
-    /// Boolean XLA flags for programs on several devices: they change how fast a program is.
-    pub mesh_compiler_flags: &'static [(&'static str, bool)],
     /// Whether a gather of one slice is to have a second index, whose slice is dropped, on a mesh: the compiler makes a
     /// dynamic slice of a single one before it partitions, and then gathers an operand that is split along that
     /// dimension on every device.
@@ -87,12 +85,6 @@ impl Target {
     /// The target of the platform that a PJRT plugin calls `name`.
     pub fn of_platform(name: &str) -> Option<&'static Target> {
         Self::ALL.iter().copied().find(|target| target.name == name)
-    }
-
-    /// The XLA flags that programs on `devices` devices are to be compiled with.
-    pub fn flags_for(&self, devices: usize) -> impl Iterator<Item = (&'static str, bool)> + use<> {
-        let of_meshes = if devices > 1 { self.mesh_compiler_flags } else { &[] };
-        self.compiler_flags.iter().chain(of_meshes).copied()
     }
 
     /// The same with these kernels.

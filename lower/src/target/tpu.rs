@@ -14,6 +14,5 @@ pub const TPU: Target = Target {
     decodes_in_turn: false,
     kernels: Cow::Borrowed(&[]),
     compiler_flags: &[],
-    mesh_compiler_flags: &[],
     pairs_single_gathers: false,
 };

@@ -45,9 +45,9 @@ impl ProbeProgram {
         let device = placement.addressable_devices().next().ok_or_else(|| {
             failed(lapidary_runtime::Error::NoSuchDevice { id: 0, count: 0, ids: "none".to_string() })
         })?;
-        let flags = target.flags_for(1);
+        let flags = target.compiler_flags.iter();
         let options = flags.fold(CompileOptions::on_device(device.id()), |options, (name, value)| {
-            options.flag(name, CompilerFlag::Bool(value))
+            options.flag(*name, CompilerFlag::Bool(*value))
         });
         let executable = client.compile(&Program::stablehlo(&text), &options).map_err(failed)?;
         let arguments = match platform {
