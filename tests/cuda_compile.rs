@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/absent_cuda.rs"]
+mod absent_cuda;
 #[path = "support/command.rs"]
 mod command;
 #[path = "support/plugin.rs"]
@@ -12,31 +14,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Output;
 
+use absent_cuda::{INSTALL, can_compile};
 use command::lapidary_command;
-use lapidary::runtime::plugins::{Package, PluginKind, Use, companions_beside};
+use lapidary::runtime::plugins::PluginKind;
 use serde_json::Value;
 
 /// Tiny programs of the phases without loops, whose reports need no caveat.
 const SIZES: &str =
     "--model tiny --batch 2 --context 64 --phase decode --phase prefill --phase score --tokens 16";
-/// What the tests need, with the command that brings it.
-const INSTALL: &str = "`lapidary plugin install cuda --compile-only`";
-
-/// Whether the plugin and what compiling takes are here. Where they are not, tests fail in CI and say so elsewhere.
-fn can_compile() -> bool {
-    let Some(library) = plugin_file::plugin(PluginKind::Cuda) else { return false };
-    let compilers = Package::pinned(PluginKind::Cuda).companions_for(Use::Compile);
-    let beside = companions_beside(PluginKind::Cuda, &library);
-    for compiler in compilers {
-        let there = beside.iter().any(|state| state.companion == compiler && state.is_complete());
-        if !there {
-            plugin_file::skip(format_args!("no {} beside {}: {INSTALL}", compiler.name, library.display()));
-            return false;
-        }
-    }
-    true
-}
-
 fn lapidary(arguments: &str, path: &Path) -> Output {
     lapidary_command().args(arguments.split_whitespace()).arg(path).output().unwrap()
 }
