@@ -54,6 +54,17 @@ pub fn chat_template() -> Result<ChatTemplate, ChatError> {
     ChatTemplate::from_tokenizer_config(&path(files::TOKENIZER_CONFIG), TOKENIZER_CONFIG)
 }
 
+/// The content of a file of its directory, weights excepted; `None` where it has none of this name.
+pub(crate) fn file(name: &str) -> Option<&'static [u8]> {
+    match name {
+        files::CONFIG => Some(CONFIG),
+        files::GENERATION_CONFIG => Some(GENERATION_CONFIG),
+        files::TOKENIZER => Some(TOKENIZER),
+        files::TOKENIZER_CONFIG => Some(TOKENIZER_CONFIG.as_bytes()),
+        _ => None,
+    }
+}
+
 fn config() -> Result<GemmaConfig, ConfigError> {
     GemmaConfig::from_json(CONFIG)?.with_generation(&GenerationConfig::from_json(GENERATION_CONFIG)?)
 }

@@ -14,3 +14,18 @@ pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The chat template, in newer models.
 pub(crate) const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
+/// What belongs to a model beside its config and weights, and stays true of the model in fewer bits.
+pub(crate) const COMPANIONS: [&str; 11] = [
+    GENERATION_CONFIG,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    CHAT_TEMPLATE,
+    "chat_template.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "README.md",
+    "LICENSE",
+    "NOTICE",
+];

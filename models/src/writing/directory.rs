@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::SynthError;
+use super::WriteError;
 use crate::files;
 
 /// What is being written, in a hidden sibling of its destination until [`OutputDirectory::commit`]; dropped
 /// before that, it is removed. (A killed process leaves the sibling behind, named `.NAME.partial-PID-N`.)
-pub(super) struct OutputDirectory {
+pub(crate) struct OutputDirectory {
     destination: PathBuf,
     partial: PathBuf,
     committed: bool,
@@ -19,10 +19,10 @@ pub(super) struct OutputDirectory {
 impl OutputDirectory {
     /// Refuses a destination that holds anything, unless `replace` is given and it holds nothing but what a
     /// model consists of.
-    pub(super) fn create(destination: &Path, replace: bool) -> Result<Self, SynthError> {
+    pub(crate) fn create(destination: &Path, replace: bool) -> Result<Self, WriteError> {
         static SERIAL: AtomicU32 = AtomicU32::new(0);
 
-        let failed = |source| SynthError::Write { path: destination.to_owned(), source };
+        let failed = |source| WriteError::File { path: destination.to_owned(), source };
         // `.` has no name to make a sibling's from.
         let destination = std::path::absolute(destination).map_err(failed)?;
         let (Some(parent), Some(name)) = (destination.parent(), destination.file_name()) else {
@@ -34,19 +34,25 @@ impl OutputDirectory {
         let partial = parent.join(format!(".{name}.partial-{}-{serial}", std::process::id()));
         fs::create_dir_all(parent)
             .and_then(|()| fs::create_dir(&partial))
-            .map_err(|source| SynthError::Write { path: partial.clone(), source })?;
+            .map_err(|source| WriteError::File { path: partial.clone(), source })?;
         Ok(Self { destination, partial, committed: false })
     }
 
     /// Where to write.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.partial
     }
 
+    /// Writes a small file.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<(), WriteError> {
+        let path = self.partial.join(name);
+        fs::write(&path, content).map_err(WriteError::file(path))
+    }
+
     /// Puts what was written in its place.
-    pub(super) fn commit(mut self) -> Result<(), SynthError> {
+    pub(crate) fn commit(mut self) -> Result<(), WriteError> {
         self.replace_destination()
-            .map_err(|source| SynthError::Write { path: self.destination.clone(), source })?;
+            .map_err(|source| WriteError::File { path: self.destination.clone(), source })?;
         self.committed = true;
         Ok(())
     }
@@ -81,8 +87,8 @@ impl Drop for OutputDirectory {
     }
 }
 
-fn check_destination(destination: &Path, replace: bool) -> Result<(), SynthError> {
-    let failed = |source| SynthError::Write { path: destination.to_owned(), source };
+fn check_destination(destination: &Path, replace: bool) -> Result<(), WriteError> {
+    let failed = |source| WriteError::File { path: destination.to_owned(), source };
     let entries = match fs::read_dir(destination) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -91,11 +97,11 @@ fn check_destination(destination: &Path, replace: bool) -> Result<(), SynthError
     for entry in entries {
         let entry = entry.map_err(failed)?;
         if !replace {
-            return Err(SynthError::NotEmpty { directory: destination.to_owned() });
+            return Err(WriteError::NotEmpty { directory: destination.to_owned() });
         }
         let name = entry.file_name().to_string_lossy().into_owned();
         if !is_model_file(&name) || entry.path().is_dir() {
-            return Err(SynthError::NotAModel { directory: destination.to_owned(), entry: name });
+            return Err(WriteError::NotAModel { directory: destination.to_owned(), entry: name });
         }
     }
     Ok(())
@@ -103,12 +109,7 @@ fn check_destination(destination: &Path, replace: bool) -> Result<(), SynthError
 
 /// Whether replacing a model may delete a file of this name.
 fn is_model_file(name: &str) -> bool {
-    const OTHERS: [&str; 5] = [
-        files::CONFIG,
-        files::GENERATION_CONFIG,
-        files::TOKENIZER,
-        files::TOKENIZER_CONFIG,
-        files::WEIGHTS_INDEX,
-    ];
-    OTHERS.contains(&name) || name.ends_with(".safetensors")
+    [files::CONFIG, files::WEIGHTS_INDEX].contains(&name)
+        || files::COMPANIONS.contains(&name)
+        || name.ends_with(".safetensors")
 }
