@@ -19,10 +19,11 @@ mod plugin;
 mod plugin_file;
 mod run;
 mod sharded;
+mod sharded_quantized;
 mod tolerance;
 
 use case::Suite;
-use lapidary::lower::target;
+use lapidary::lower::{Target, target};
 
 macro_rules! groups {
     ($($(#[$doc:meta])* $group:ident;)*) => {
@@ -63,6 +64,15 @@ groups! {
 fn dots_of_other_targets() {
     let Some(client) = plugin::cpu_client() else { return };
     run::check(&client, &target::TPU, &cases::dots());
+}
+
+/// Products of weights in few bits, in the forms of every target.
+#[test]
+fn quantized_products_of_every_target() {
+    let Some(client) = plugin::cpu_client() else { return };
+    for target in Target::ALL {
+        run::check(&client, target, &cases::quantized());
+    }
 }
 
 /// Composites as our kernels: what they compute is what their decompositions do.

@@ -16,7 +16,7 @@ use lapidary::lower::{
 };
 use lapidary::runtime::{Argument, Buffer, Client, CompileOptions, Program};
 
-use crate::inputs::{Random, Values};
+use crate::inputs::{Random, Values, largest};
 use crate::plugin;
 
 /// Even; in groups (2 `kv_heads` over 4); padded `ffn` and `batch`; everything at once.
@@ -94,7 +94,14 @@ fn a_program_over_a_mesh_computes_the_same() {
     assert!(!lower(verify_program(&module).unwrap(), &unsplit).unwrap().contains("sdy."));
 }
 
-fn check(client: &Client, text: &str, shardings: &EntryShardings, inputs: &[Tensor], expected: &[Tensor]) {
+/// Runs a program on the devices of a mesh, and compares what each holds with its part of what is expected.
+pub(crate) fn check(
+    client: &Client,
+    text: &str,
+    shardings: &EntryShardings,
+    inputs: &[Tensor],
+    expected: &[Tensor],
+) {
     let devices = shardings.params[0].mesh().num_devices();
     let assignment = client.devices().iter().take(devices).map(|device| device.id()).collect();
     let options = CompileOptions::new().device_assignment(vec![assignment]);
@@ -127,7 +134,12 @@ fn check(client: &Client, text: &str, shardings: &EntryShardings, inputs: &[Tens
 /// A tensor at the start of one of these dimensions, the rest of which is garbage.
 fn pad(tensor: &Tensor, dims: Vec<usize>) -> Tensor {
     let ty = TensorType::new(tensor.dtype(), dims);
-    let mut elements = vec![Scalar::Float(f64::from(f32::MAX)); ty.num_elements()];
+    let garbage = if ty.dtype.is_float() {
+        Scalar::Float(largest(ty.dtype))
+    } else {
+        Scalar::Int(77)
+    };
+    let mut elements = vec![garbage; ty.num_elements()];
     for (flat, element) in tensor.scalars().enumerate() {
         let (mut rest, mut at, mut stride) = (flat, 0, 1);
         for (&size, &padded) in tensor.dims().iter().zip(&ty.dims).rev() {

@@ -5,6 +5,7 @@ mod control;
 mod elementwise;
 mod index;
 mod kernels;
+mod quantized;
 mod random;
 mod shape;
 
@@ -13,5 +14,6 @@ pub(crate) use control::control_flow;
 pub(crate) use elementwise::{binary, choice, conversions, unary};
 pub(crate) use index::indexing;
 pub(crate) use kernels::kernels;
+pub(crate) use quantized::quantized;
 pub(crate) use random::random_bits;
 pub(crate) use shape::shapes;
