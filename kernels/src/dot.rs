@@ -4,7 +4,7 @@
 
 use half::bf16;
 
-/// `a · b` in f32, with this many partial sums side by side, so that additions need not wait for each other.
+/// `a · b` in f32, with this many partial sums side by side, a power of two, so that additions need not wait for each other.
 #[inline(always)]
 pub(crate) fn dot<const SUMS: usize>(a: &[bf16], b: &[bf16]) -> f32 {
     let mut sums = [0.0f32; SUMS];
@@ -12,12 +12,26 @@ pub(crate) fn dot<const SUMS: usize>(a: &[bf16], b: &[bf16]) -> f32 {
     let (b_chunks, b_rest) = b.as_chunks::<SUMS>();
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            // The product of two bf16 is exact in f32, so that a fused sum would be the same.
-            *sum += wide(*a) * wide(*b);
+            *sum = add_product(*sum, wide(*a), wide(*b));
         }
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| wide(*a) * wide(*b)).sum();
-    sums.iter().sum::<f32>() + rest
+    // By halves: one after the other, each addition would wait for the one before it.
+    let mut width = SUMS;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+    }
+    sums[0] + rest
+}
+
+/// `sum + a · b` for an `a` and `b` whose product is exact in f32, so that it is the same fused or not: fused where every
+/// processor of the architecture has an instruction for it.
+#[inline(always)]
+pub(crate) fn add_product(sum: f32, a: f32, b: f32) -> f32 {
+    if cfg!(target_arch = "aarch64") { a.mul_add(b, sum) } else { sum + a * b }
 }
 
 /// A bf16 is the upper half of an f32.

@@ -1,5 +1,8 @@
 //! One head of the cache, for a stretch of its slots.
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
 use half::bf16;
 
 use super::AttentionNumbers;
@@ -9,6 +12,13 @@ use crate::{Features, Instructions};
 
 /// Slots whose scores are computed before their values are read.
 const SLOTS_AT_A_TIME: usize = 64;
+
+/// How many slots ahead keys are asked for: some KiB, the latency of memory at the speed of one core.
+const SLOTS_AHEAD: usize = 8;
+
+/// Elements of a cache line.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 32;
 
 /// Elements of a head that are summed at a time.
 const LANES: usize = 64;
@@ -131,17 +141,23 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
     partial.greatest.fill(f32::NEG_INFINITY);
     let slots = part.slot_positions.chunks(SLOTS_AT_A_TIME);
     let keys = part.keys.chunks(SLOTS_AT_A_TIME * dim).zip(part.values.chunks(SLOTS_AT_A_TIME * dim));
-    for (positions, (keys, values)) in slots.zip(keys) {
+    for (block, (positions, (keys, values))) in slots.zip(keys).enumerate() {
         if !positions.iter().any(|&position| part.sees(position)) {
             continue;
         }
         let queries = part.query.chunks(dim).zip(partial.sums.chunks_mut(dim));
         let state = partial.totals.iter_mut().zip(partial.greatest.iter_mut());
-        for ((query, sums), (total, greatest)) in queries.zip(state) {
+        for (index, ((query, sums), (total, greatest))) in queries.zip(state).enumerate() {
             // Of what is not seen, the score is not read but made; loops without branches become vectors.
             let mut scores = [0.0; SLOTS_AT_A_TIME];
-            for ((score, key), &position) in scores.iter_mut().zip(keys.chunks(dim)).zip(positions) {
+            for (slot, (score, &position)) in scores.iter_mut().zip(positions).enumerate() {
+                let row = slot * dim..(slot + 1) * dim;
+                if index == 0 {
+                    ask_for(part.keys, (block * SLOTS_AT_A_TIME + slot + SLOTS_AHEAD) * dim, dim);
+                    ask_for(values, row.start, dim);
+                }
                 if part.sees(position) {
+                    let key = keys.get(row).unwrap_or_default();
                     *score = dot::<LANES>(query, key) * part.numbers.scale;
                 }
             }
@@ -170,6 +186,18 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
             add_values(sums, &scores, values, dim);
         }
     }
+}
+
+/// Asks for some elements that will be read soon: what a core finds out by itself to read ahead ends with each page.
+#[inline(always)]
+fn ask_for(all: &[bf16], start: usize, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in all.get(start..start + count).unwrap_or_default().chunks(LINE) {
+        // SAFETY: every processor of the architecture has the instruction, which changes nothing but caches.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (all, start, count);
 }
 
 /// What is taken from scores whose greatest is `greatest`: itself, or 0 where nothing was seen, whose weights are then 0.
