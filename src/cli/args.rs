@@ -19,9 +19,9 @@ use super::xla_flag::XlaFlag;
 /// Which model, and how its weights are held.
 #[derive(Args, Debug)]
 pub struct ModelArgs {
-    /// Model directory, or a model of the Hugging Face cache such as google/gemma-2-2b-it. Without it, pebble:
-    /// the small Gemma 2 that is built in.
-    #[arg(long, short, value_name = "DIR|NAME", value_parser = NonEmptyStringValueParser::new())]
+    /// Model directory, GGUF file, or a model of the Hugging Face cache such as google/gemma-2-2b-it. Without it,
+    /// pebble: the small Gemma 2 that is built in.
+    #[arg(long, short, value_name = "DIR|FILE|NAME", value_parser = NonEmptyStringValueParser::new())]
     pub model: Option<String>,
 
     /// Element type of weights and activations; auto keeps bf16, and runs f32 and f16 checkpoints in f32.

@@ -20,8 +20,8 @@ use super::mesh::read_rules;
 /// Which programs of which model.
 #[derive(Args, Debug)]
 pub struct ProgramArgs {
-    /// A published model such as gemma2-27b, a config.json, a model directory, or a model of the Hugging Face
-    /// cache. No weights are read.
+    /// A published model such as gemma2-27b, a config.json, a model directory, a GGUF file, or a model of the Hugging
+    /// Face cache. No weights are read.
     #[arg(long, short, value_name = "NAME|FILE|DIR", value_parser = NonEmptyStringValueParser::new())]
     pub model: String,
 

@@ -45,6 +45,15 @@ pub enum QuantizeError {
         /// Its inputs.
         inputs: usize,
     },
+    /// The model is a GGUF file.
+    #[error(
+        "{} is a GGUF file, whose weights run as they are; start from the model directory as it was published",
+        model.display()
+    )]
+    Gguf {
+        /// The file.
+        model: PathBuf,
+    },
     /// The weights are codes already.
     #[error("{}: `{tensor}` is quantized already; start from the model as it was published", model.display())]
     AlreadyQuantized {

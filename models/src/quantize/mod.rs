@@ -25,6 +25,7 @@ use crate::config::GemmaConfig;
 use crate::dtype::StoredDtype;
 use crate::encoding::{Encoding, Encodings};
 use crate::files;
+use crate::gguf;
 use crate::progress::{Meter, OnProgress};
 use crate::writing::{Entry, Layout, OutputDirectory};
 use recipe::{Step, recipe};
@@ -77,6 +78,9 @@ pub fn quantize(
     options: &QuantizeOptions,
     progress: OnProgress<'_>,
 ) -> Result<QuantizeReport, QuantizeError> {
+    if gguf::is_gguf(source.path()) {
+        return Err(QuantizeError::Gguf { model: source.path().to_owned() });
+    }
     let steps = recipe(source.config(), options)?;
     let tensors = steps.iter().map(|step| dense(source, step)).collect::<Result<Vec<_>, _>>()?;
     let config = model_files.config(&encoded(source.config(), &steps))?;
