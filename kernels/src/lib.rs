@@ -9,6 +9,7 @@ mod dot;
 mod features;
 mod linear;
 mod pool;
+mod quantized;
 #[cfg(test)]
 mod test_data;
 #[cfg(target_arch = "x86_64")]
@@ -19,3 +20,4 @@ pub use cache::{CacheWriteError, CacheWriteShape, cache_write};
 pub use features::{Features, Instructions};
 pub use linear::{LinearError, LinearResult, LinearShape, linear};
 pub use pool::Pool;
+pub use quantized::{Codes, EncodedWeight, QuantizedLinearError, Scales, quantized_linear};

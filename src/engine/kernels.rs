@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use lapidary_lower::Target;
 use lapidary_lower::target::{
-    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS,
+    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR,
 };
 use lapidary_runtime::kernels::{Features, Instructions};
 
@@ -18,12 +18,13 @@ use super::{EngineError, Placement};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kernels {
     linear: bool,
+    quantized: bool,
     attention: bool,
     cache: bool,
 }
 
 /// Their names, as they are chosen by.
-const NAMES: [&str; 3] = ["linear", "attention", "cache"];
+const NAMES: [&str; 4] = ["linear", "quantized", "attention", "cache"];
 
 /// Not a choice of kernels.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -32,14 +33,14 @@ pub struct UnknownKernel(String);
 
 impl Kernels {
     /// All that there are.
-    pub const AUTO: Self = Self { linear: true, attention: true, cache: true };
+    pub const AUTO: Self = Self { linear: true, quantized: true, attention: true, cache: true };
     /// None.
-    pub const OFF: Self = Self { linear: false, attention: false, cache: false };
+    pub const OFF: Self = Self { linear: false, quantized: false, attention: false, cache: false };
 
     fn names(self) -> impl Iterator<Item = &'static str> {
         NAMES
             .into_iter()
-            .zip([self.linear, self.attention, self.cache])
+            .zip([self.linear, self.quantized, self.attention, self.cache])
             .filter_map(|(name, chosen)| chosen.then_some(name))
     }
 
@@ -66,7 +67,12 @@ impl Kernels {
             true => (LINEAR, ATTENTION),
             false => (LINEAR_FEW_ROWS, DECODE_ATTENTION),
         };
-        let all = [(self.linear, linear), (self.attention, attention), (self.cache, CACHE_WRITE)];
+        let all = [
+            (self.linear, linear),
+            (self.quantized, QUANTIZED_LINEAR),
+            (self.attention, attention),
+            (self.cache, CACHE_WRITE),
+        ];
         all.into_iter().filter_map(|(chosen, kernel)| chosen.then_some(kernel)).collect()
     }
 }
@@ -100,6 +106,7 @@ impl FromStr for Kernels {
         for name in text.split(',').map(str::trim) {
             match name {
                 "linear" => kernels.linear = true,
+                "quantized" => kernels.quantized = true,
                 "attention" => kernels.attention = true,
                 "cache" => kernels.cache = true,
                 _ => return Err(UnknownKernel(name.to_string())),
@@ -115,17 +122,17 @@ mod tests {
 
     #[test]
     fn a_choice_reads_as_it_is_written() {
-        for text in ["auto", "off", "linear", "attention", "cache"] {
+        for text in ["auto", "off", "linear", "quantized", "attention", "cache", "linear,attention"] {
             assert_eq!(text.parse::<Kernels>().map(|kernels| kernels.to_string()), Ok(text.to_string()));
         }
-        assert_eq!("attention, cache, linear".parse(), Ok(Kernels::AUTO));
+        assert_eq!("attention, cache, quantized, linear".parse(), Ok(Kernels::AUTO));
     }
 
     #[test]
     fn what_is_no_kernel_is_told() {
         let error = "linear,gelu".parse::<Kernels>().map_err(|error| error.to_string());
-        let expected = "`gelu` is no kernel: choose `auto` for all, `off` for none, or names out of linear, attention, \
-                        cache, separated by commas";
+        let expected = "`gelu` is no kernel: choose `auto` for all, `off` for none, or names out of linear, quantized, \
+                        attention, cache, separated by commas";
         assert_eq!(error, Err(expected.to_string()));
     }
 }

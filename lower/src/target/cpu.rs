@@ -51,9 +51,14 @@ pub const ATTENTION: Kernel = Kernel {
     updates: None,
 };
 
-/// Attention of one token a sequence over a cache in bf16.
-pub const DECODE_ATTENTION: Kernel =
-    Kernel { accepts: |operands, _| is_attention_in_bf16(operands) && queries(operands) == 1, ..ATTENTION };
+/// The linear layer with codes of 8 or 4 bits and `x` in bf16, for any number of rows: the decomposition would write all of
+/// the weight in bf16 with every call.
+pub const QUANTIZED_LINEAR: Kernel = Kernel {
+    composite: "lapidary.quantized_linear",
+    call_target: "lapidary_quantized_linear",
+    accepts: |operands, _| is_quantized_for_bf16(operands),
+    updates: None,
+};
 
 /// Writing keys or values in bf16 into their cache.
 pub const CACHE_WRITE: Kernel = Kernel {
@@ -63,8 +68,22 @@ pub const CACHE_WRITE: Kernel = Kernel {
     updates: Some(0),
 };
 
+/// Attention of one token a sequence over a cache in bf16.
+pub const DECODE_ATTENTION: Kernel =
+    Kernel { accepts: |operands, _| is_attention_in_bf16(operands) && queries(operands) == 1, ..ATTENTION };
+
 fn is_bf16(operands: &[TensorType]) -> bool {
     operands.iter().all(|operand| operand.dtype == DType::BF16)
+}
+
+/// Whether these are `x`, codes row by row, scales and perhaps offsets of types that the kernel knows.
+fn is_quantized_for_bf16(operands: &[TensorType]) -> bool {
+    let [x, codes, scales, offsets @ ..] = operands else { return false };
+    x.dtype == DType::BF16
+        && matches!(codes.dtype, DType::S8 | DType::U8)
+        && codes.dims.len() == 2
+        && matches!(scales.dtype, DType::BF16 | DType::F16 | DType::F32)
+        && offsets.iter().all(|offsets| offsets.dtype == DType::F32)
 }
 
 /// Rows of the left operand of a linear layer: the product of all its dimensions but the last.

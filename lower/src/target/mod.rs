@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use lapidary_graph::{Attributes, TensorType};
 
-pub use cpu::{ATTENTION, CACHE_WRITE, CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_ROWS};
+pub use cpu::{ATTENTION, CACHE_WRITE, CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR};
 pub use cuda::CUDA;
 pub use tpu::TPU;
 

@@ -3,6 +3,7 @@
 mod attention;
 mod cache;
 mod linear;
+mod quantized;
 
 use crate::{Plugin, Result};
 
@@ -10,6 +11,7 @@ pub use attention::Attention;
 pub use cache::CacheWrite;
 pub use lapidary_kernels::{Features, Instructions};
 pub use linear::Linear;
+pub use quantized::QuantizedLinear;
 
 impl Plugin {
     /// Makes all kernels for host memory known to the plugin; see
@@ -20,6 +22,7 @@ impl Plugin {
     /// refuses one.
     pub fn register_kernels(&self) -> Result<()> {
         self.register_custom_call::<Linear>()?;
+        self.register_custom_call::<QuantizedLinear>()?;
         self.register_custom_call::<Attention>()?;
         self.register_custom_call::<CacheWrite>()
     }
