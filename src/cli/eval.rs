@@ -17,6 +17,9 @@ mod perplexity;
 mod questions;
 mod tasks;
 
+pub use documents::Corpus;
+pub use perplexity::measure;
+
 /// Arguments of `eval`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use lapidary::engine::EngineError;
 use lapidary::models::progress::Cancelled;
+use lapidary::models::quantize::QuantizeError;
 use lapidary::models::synth::SynthError;
 
 use super::ui::tell;
@@ -71,6 +72,7 @@ fn is_interruption(error: &anyhow::Error) -> bool {
             || cause.is::<Cancelled>()
             || matches!(cause.downcast_ref(), Some(EngineError::Cancelled))
             || matches!(cause.downcast_ref(), Some(SynthError::Cancelled(_)))
+            || matches!(cause.downcast_ref(), Some(QuantizeError::Cancelled(_)))
             || matches!(cause.downcast_ref(), Some(lapidary::runtime::plugins::Error::Cancelled))
     })
 }

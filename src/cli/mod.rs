@@ -22,6 +22,7 @@ mod phases;
 mod plan;
 mod plugin;
 mod program_args;
+mod quantize;
 mod running;
 mod score;
 mod session;
@@ -80,6 +81,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// List the devices that can be planned, exported and compiled for.
     Targets(targets::TargetsArgs),
+    /// Write a model with weights in 8 or 4 bits.
+    Quantize(Box<quantize::QuantizeArgs>),
     /// Write a checkpoint of random weights, of any size.
     Synth(synth::SynthArgs),
     /// Install, list and remove the plugins that drive devices.
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         }
         Command::Inspect(args) => inspect::run(args, &ui),
         Command::Targets(args) => targets::run(args),
+        Command::Quantize(args) => quantize::run(*args, &ui),
         Command::Synth(args) => synth::run(args, &ui),
         Command::Plugin(args) => plugin::run(args, &ui),
         Command::Cache(args) => cache::run(args, &ui),

@@ -27,17 +27,8 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
     let prepare = |engine: &Engine| prepare_likelihood(engine, &corpus.documents, windowing, rows);
     let session = Session::connect(model, &args.model, &args.device, ui)?.load(ui, prepare)?.for_good();
 
-    let tokens: usize = corpus.documents.iter().map(|document| document.as_ref().len()).sum();
-    let bar = ui.count("scoring", "tokens", tokens as u64);
     let (started, compiled) = (Instant::now(), session.engine.compile_time());
-    let mut show = |progress: Progress| -> ControlFlow<()> {
-        bar.set_position(progress.done);
-        ControlFlow::Continue(())
-    };
-    let likelihood = likelihood(&session.engine, &corpus.documents, windowing, rows, &mut show);
-    bar.finish_and_clear();
-    session.tell_compilations(ui);
-    let likelihood = likelihood?;
+    let likelihood = measure(session, &corpus, windowing, rows, ui)?;
     let running = started.elapsed().saturating_sub(session.engine.compile_time() - compiled);
     let found = Found { corpus, likelihood, seconds: running.as_secs_f64() };
 
@@ -54,6 +45,29 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
         return output::json(&found.report(settings));
     }
     Ok(output::line(found.table())?)
+}
+
+/// The likelihood of documents, with progress.
+///
+/// # Errors
+/// As [`likelihood`].
+pub fn measure(
+    session: &Session,
+    corpus: &Corpus,
+    windowing: Windowing,
+    rows: usize,
+    ui: &Ui,
+) -> Result<Likelihood> {
+    let tokens: usize = corpus.documents.iter().map(|document| document.as_ref().len()).sum();
+    let bar = ui.count("scoring", "tokens", tokens as u64);
+    let mut show = |progress: Progress| -> ControlFlow<()> {
+        bar.set_position(progress.done);
+        ControlFlow::Continue(())
+    };
+    let likelihood = likelihood(&session.engine, &corpus.documents, windowing, rows, &mut show);
+    bar.finish_and_clear();
+    session.tell_compilations(ui);
+    Ok(likelihood?)
 }
 
 fn corpus(args: &EvalArgs, model: &Model, ui: &Ui) -> Result<Corpus> {
