@@ -134,11 +134,7 @@ pub(crate) fn check(
 /// A tensor at the start of one of these dimensions, the rest of which is garbage.
 fn pad(tensor: &Tensor, dims: Vec<usize>) -> Tensor {
     let ty = TensorType::new(tensor.dtype(), dims);
-    let garbage = if ty.dtype.is_float() {
-        Scalar::Float(largest(ty.dtype))
-    } else {
-        Scalar::Int(77)
-    };
+    let garbage = if ty.dtype.is_float() { Scalar::Float(largest(ty.dtype)) } else { Scalar::Int(77) };
     let mut elements = vec![garbage; ty.num_elements()];
     for (flat, element) in tensor.scalars().enumerate() {
         let (mut rest, mut at, mut stride) = (flat, 0, 1);
