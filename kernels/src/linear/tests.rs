@@ -5,7 +5,7 @@ use half::bf16;
 use super::LinearResult::{Bf16, F32};
 use super::{LinearShape, linear};
 use crate::test_data::{forms, numbers};
-use crate::{Features, Instructions, Pool};
+use crate::{Features, Pool};
 
 fn check(shape: LinearShape) {
     let LinearShape { rows, inputs, outputs } = shape;
@@ -82,7 +82,7 @@ impl super::Bands for Made<'_> {
 #[cfg(target_arch = "x86_64")]
 fn a_weight_may_be_made_as_it_is_needed() {
     let features = Features::detect();
-    if !features.has(Instructions::AmxBf16) {
+    if !features.has(crate::Instructions::AmxBf16) {
         return;
     }
     let (inputs, outputs) = (96, 70);
@@ -91,7 +91,7 @@ fn a_weight_may_be_made_as_it_is_needed() {
         let shape = LinearShape { rows, inputs, outputs };
         let x = numbers(rows * inputs, 1);
         let (mut found, mut expected) = (vec![0.0f32; rows * outputs], vec![0.0f32; rows * outputs]);
-        let plain = features.without(Instructions::AmxBf16);
+        let plain = features.without(crate::Instructions::AmxBf16);
         linear(Pool::global(), plain, shape, &x, &weight, F32(&mut expected)).unwrap();
         let weight = Made { weight: &weight, inputs };
         // SAFETY: the processor has AMX, and all is of the shape's sizes.
