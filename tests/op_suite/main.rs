@@ -80,8 +80,10 @@ fn quantized_products_of_every_target() {
 fn kernels_compute_what_their_composites_say() {
     let Some(client) = plugin::cpu_client() else { return };
     client.plugin().register_kernels().unwrap();
-    let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
+    let kernels = vec![target::LINEAR, target::QUANTIZED_LINEAR, target::ATTENTION, target::CACHE_WRITE];
+    let target = target::CPU.with_kernels(kernels);
     run::check(&client, &target, &cases::kernels());
+    run::check(&client, &target, &cases::quantized());
 }
 
 #[test]
