@@ -85,6 +85,12 @@ pub const GROUPS: &[Group] = &[
     &[Case { bars: DECODE_V4, ..decode("gemma-7b", "tpu:v4:1x1x1", "", 4) }],
     &[decode("gemma2-27b", "cuda:h100", "", 16)],
     &[decode("gemma2-27b", "cuda:a100-80gb", "", 16)],
+    // One row, whose embedding is split: two all-reduces a layer and one behind the embedding, which stays where it is.
+    &[Case {
+        context: 1024,
+        bars: Bars { all_reduces: Some(1 + 2 * 26), ..DECODE },
+        ..decode("gemma2-2b", "cuda:h100:2", "model=2", 1)
+    }],
 ];
 
 impl Case {
