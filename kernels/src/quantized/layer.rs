@@ -146,12 +146,14 @@ impl<'a> Layer<'a> {
     }
 
     /// The row of `x`.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn x_row(&self, row: usize) -> &'a [bf16] {
         let inputs = self.shape.inputs;
         self.x.get(row * inputs..(row + 1) * inputs).unwrap_or_default()
     }
 
     /// The sum of the `x` of each group, `[rows, groups]`, where there are offsets; there are inputs.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn group_sums(&self) -> Vec<f32> {
         match self.weight.offsets {
             Some(_) => {
