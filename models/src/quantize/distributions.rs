@@ -49,7 +49,7 @@ fn snr_db(weights: &[u8], bits: Bits, group: usize) -> f64 {
 
 /// That of the largest weight over the largest code, without a search.
 fn plain_snr_db(weights: &[u8], bits: Bits, group: usize) -> f64 {
-    let (mut squared, mut squared_error) = (0.0, 0.0);
+    let (mut squared, mut squared_error) = (0.0_f64, 0.0_f64);
     let levels = bits.levels();
     for group in weights.chunks(2 * group) {
         let mut values = vec![0.0; group.len() / 2];
@@ -61,7 +61,7 @@ fn plain_snr_db(weights: &[u8], bits: Bits, group: usize) -> f64 {
             squared_error += f64::from(value - levels.nearest(value / scale) * scale).powi(2);
         }
     }
-    10.0 * (squared / squared_error as f64).log10()
+    10.0 * (squared / squared_error).log10()
 }
 
 #[test]
