@@ -6,8 +6,6 @@
 mod absent_tpu;
 #[path = "support/command.rs"]
 mod command;
-#[path = "support/plugin.rs"]
-mod plugin_file;
 mod support;
 
 use std::collections::HashMap;
@@ -27,6 +25,7 @@ use lapidary::plan::{PlanRequest, plan};
 use lapidary::runtime::Client;
 use lapidary::target::TargetSpec;
 use safetensors::tensor::{Dtype, TensorView as Written, serialize_to_file};
+use support::plugin as plugin_file;
 use support::{cpu, cpu_devices, logits, max_difference};
 use tempfile::TempDir;
 
@@ -222,42 +221,40 @@ fn shards_give_the_same_answers_and_are_what_is_planned() {
     let Some(client) = cpu_devices(2) else { return };
     let target: TargetSpec = "cpu".parse().unwrap();
     let rules = ShardingRules::transformer();
-    for config in configs() {
-        for scheme in ["int8", "int4:32"] {
-            let (_directory, checkpoint) = encoded(&config, scheme, StoredDtype::Bf16);
-            let (_decoded, dense) = decoded(&checkpoint);
-            let dense = load(&single(&client, Kernels::OFF), &dense, DType::F32);
-            for mesh in ["model=1", "model=2", "data=2"] {
-                let mesh: Mesh = mesh.parse().unwrap();
-                let placement = match mesh.num_devices() {
-                    1 => single(&client, Kernels::OFF),
-                    _ => Placement::new(&client, mesh.clone(), rules.clone()).unwrap(),
-                };
-                let engine = load(&placement, &checkpoint, DType::F32);
-                let worst = worst(&engine, &dense);
-                assert!(worst <= TOLERANCE, "{scheme} {mesh}: {worst}");
-                assert_eq!(greedy(&engine, &sequences()), greedy(&dense, &sequences()), "{scheme} {mesh}");
+    for (config, scheme) in configs().into_iter().zip(["int4:32", "int8"]) {
+        let (_directory, checkpoint) = encoded(&config, scheme, StoredDtype::Bf16);
+        let (_decoded, dense) = decoded(&checkpoint);
+        let dense = load(&single(&client, Kernels::OFF), &dense, DType::F32);
+        for mesh in ["model=1", "model=2", "data=2"] {
+            let mesh: Mesh = mesh.parse().unwrap();
+            let placement = match mesh.num_devices() {
+                1 => single(&client, Kernels::OFF),
+                _ => Placement::new(&client, mesh.clone(), rules.clone()).unwrap(),
+            };
+            let engine = load(&placement, &checkpoint, DType::F32);
+            let worst = worst(&engine, &dense);
+            assert!(worst <= TOLERANCE, "{scheme} {mesh}: {worst}");
+            assert_eq!(greedy(&engine, &sequences()), greedy(&dense, &sequences()), "{scheme} {mesh}");
 
-                let request = PlanRequest {
-                    config: checkpoint.config(),
-                    dtype: DType::F32,
-                    target: &target,
-                    mesh: Some(&mesh),
-                    rules: &rules,
-                    batch: 2,
-                    context: 128,
-                    prefill_batch: 1,
-                    prefill_tokens: None,
-                };
-                let planned = plan(&request).unwrap().memory.weights_bytes;
-                for stats in engine.load_stats() {
-                    assert_eq!(stats.bytes, planned, "{scheme} {mesh}");
-                    // Codes and scales are never converted; norms are.
-                    let norms = 4 * (if config.architecture == Architecture::Gemma2 { 9 } else { 5 }) * 64;
-                    assert_eq!(stats.converted_bytes, norms, "{scheme} {mesh}");
-                    if mesh.num_devices() == 1 {
-                        assert_eq!(stats.in_place_bytes + norms, stats.bytes, "{scheme}");
-                    }
+            let request = PlanRequest {
+                config: checkpoint.config(),
+                dtype: DType::F32,
+                target: &target,
+                mesh: Some(&mesh),
+                rules: &rules,
+                batch: 2,
+                context: 128,
+                prefill_batch: 1,
+                prefill_tokens: None,
+            };
+            let planned = plan(&request).unwrap().memory.weights_bytes;
+            for stats in engine.load_stats() {
+                assert_eq!(stats.bytes, planned, "{scheme} {mesh}");
+                // Codes and scales are never converted; norms are.
+                let norms = 4 * (if config.architecture == Architecture::Gemma2 { 9 } else { 5 }) * 64;
+                assert_eq!(stats.converted_bytes, norms, "{scheme} {mesh}");
+                if mesh.num_devices() == 1 {
+                    assert_eq!(stats.in_place_bytes + norms, stats.bytes, "{scheme}");
                 }
             }
         }

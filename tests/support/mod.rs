@@ -4,7 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod golden;
-mod plugin;
+pub(crate) mod plugin;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
