@@ -21,7 +21,7 @@ use serde_json::Value;
 
 /// Tiny programs of the phases without loops, whose reports need no caveat.
 const SIZES: &str =
-    "--model tiny --batch 2 --context 64 --phase decode --phase prefill --phase score --tokens 16";
+    "--model tiny --batch 2 --context 64 --phase prefill --phase decode --phase score --tokens 16";
 fn lapidary(arguments: &str, path: &Path) -> Output {
     lapidary_command().args(arguments.split_whitespace()).arg(path).output().unwrap()
 }

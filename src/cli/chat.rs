@@ -69,11 +69,9 @@ pub fn run(args: ChatArgs, ui: &Ui) -> Result<()> {
     model.begin_reading_tokenizer();
     model.chat_template()?;
     let conversation = Conversation::new(args.system);
-    let connected = Session::connect(model, &args.model, &args.device, ui)?;
-    let likely =
-        likely_tokens(connected.model(), &conversation)?.min(connected.model().checkpoint().config().context);
+    let likely = likely_tokens(&model, &conversation)?.min(model.checkpoint().config().context);
     let prepare = |engine: &Engine| engine.prepare_generation(&[vec![0; likely]], &options);
-    let session = connected.load(ui, prepare)?.for_good();
+    let session = Session::connect(model, &args.model, &args.device, ui)?.load(ui, prepare)?.for_good();
     let chat = Chat {
         tokenizer: input::tokenizer(&session.model)?,
         session,

@@ -94,20 +94,16 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     options.sampling.check()?;
     let model = session::open_model(&args.model, ui)?;
     model.begin_reading_tokenizer();
-    let asked = Asked::read(&args)?;
-    // A tokenizer takes as long to read as a device to reach.
-    let connected = Session::connect(model, &args.model, &args.device, ui)?;
-    let model = connected.model();
-    let prompts = asked.prompts(model)?;
+    let prompts = prompts(&args, &model)?;
     check_sequences(model.checkpoint().config(), &prompts)?;
     if let Some(bundle) = args.device.bundle.read()? {
         bundle.check_sequences(&prompts)?;
     }
     if !args.stop.is_empty() {
-        input::tokenizer(model)?;
+        input::tokenizer(&model)?;
     }
     let prepare = |engine: &Engine| engine.prepare_generation(&prompts, &options);
-    let session = connected.load(ui, prepare)?.for_good();
+    let session = Session::connect(model, &args.model, &args.device, ui)?.load(ui, prepare)?.for_good();
     session.tell_compilations(ui);
 
     let has_text = session.model.tokenizer_if_any().is_some();
@@ -128,54 +124,29 @@ pub fn run(args: GenerateArgs, ui: &Ui) -> Result<()> {
     Ok(())
 }
 
-/// What is to be continued or answered.
-enum Asked {
-    TokenIds(Vec<Vec<u32>>),
-    Conversation(Conversation),
-    /// Each text is the message of a user, or not.
-    Texts {
-        texts: Vec<Text>,
-        are_messages: bool,
-    },
-}
-
-impl Asked {
-    /// Reads what the arguments name, which takes no model.
-    fn read(args: &GenerateArgs) -> Result<Self> {
-        if let Some(path) = &args.token_ids {
-            return Ok(Self::TokenIds(input::token_ids(path)?));
-        }
-        if let Some(Some(path)) = &args.chat {
-            if !args.prompt.is_empty() {
-                bail!("give the conversation in --chat {}, or a --prompt, but not both", path.display());
-            }
-            return Ok(Self::Conversation(Conversation::of_file(path)?));
-        }
-        let texts = if args.prompt.is_empty() {
-            vec![Text::piped("--prompt, --chat FILE or --token-ids")?]
-        } else {
-            Text::of_flag("--prompt", &args.prompt)?
-        };
-        Ok(Self::Texts { texts, are_messages: args.chat.is_some() })
+/// The token ids of what is to be continued or answered. Only a text waits for the tokenizer.
+fn prompts(args: &GenerateArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
+    if let Some(path) = &args.token_ids {
+        return input::token_ids(path);
     }
-
-    /// Its token ids.
-    fn prompts(self, model: &Model) -> Result<Vec<Vec<u32>>> {
-        match self {
-            Self::TokenIds(ids) => Ok(ids),
-            Self::Conversation(conversation) => {
-                Ok(vec![conversation.encode(model, input::tokenizer(model)?)?])
-            }
-            Self::Texts { texts, are_messages } => {
-                let tokenizer = input::tokenizer(model)?;
-                let encode = |text: Text| match are_messages {
-                    true => Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text.text)])?),
-                    false => text.encode(tokenizer),
-                };
-                texts.into_iter().map(encode).collect()
-            }
+    if let Some(Some(path)) = &args.chat {
+        if !args.prompt.is_empty() {
+            bail!("give the conversation in --chat {}, or a --prompt, but not both", path.display());
         }
+        let conversation = Conversation::of_file(path)?;
+        return Ok(vec![conversation.encode(model, input::tokenizer(model)?)?]);
     }
+    let texts = if args.prompt.is_empty() {
+        vec![Text::piped("--prompt, --chat FILE or --token-ids")?]
+    } else {
+        Text::of_flag("--prompt", &args.prompt)?
+    };
+    let tokenizer = input::tokenizer(model)?;
+    let encode = |text: Text| match args.chat {
+        Some(_) => Ok(model.encode_chat(tokenizer, &[Message::new(Role::User, text.text)])?),
+        None => text.encode(tokenizer),
+    };
+    texts.into_iter().map(encode).collect()
 }
 
 /// Several answers, or answers without text: one after another.

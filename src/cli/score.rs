@@ -59,11 +59,7 @@ pub struct ScoreArgs {
 pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let model = session::open_model(&args.model, ui)?;
     model.begin_reading_tokenizer();
-    let asked = Asked::read(&args)?;
-    // A tokenizer takes as long to read as a device to reach.
-    let connected = Session::connect(model, &args.model, &args.device, ui)?;
-    let model = connected.model();
-    let sequences = asked.sequences(model)?;
+    let sequences = sequences(&args, &model)?;
     let config = model.checkpoint().config();
     check_sequences(config, &sequences)?;
     if let Some(bundle) = args.device.bundle.read()? {
@@ -73,7 +69,7 @@ pub fn run(args: ScoreArgs, ui: &Ui) -> Result<()> {
     let logits_plan = args.logits.as_deref().map(plan).transpose()?;
     let longest = sequences.iter().map(Vec::len).max().unwrap_or_default();
     let prepare = |engine: &Engine| engine.prepare_score(sequences.len(), longest, logits_plan.is_some());
-    let session = connected.load(ui, prepare)?.for_good();
+    let session = Session::connect(model, &args.model, &args.device, ui)?.load(ui, prepare)?.for_good();
     let spinner = ui.spinner(format!("scoring {} tokens", sequences.iter().map(Vec::len).sum::<usize>()));
     let scores = match logits_plan {
         None => session.engine.score(&sequences, None).map_err(|error| session.explain(error)),
@@ -106,37 +102,20 @@ fn score_to_file(session: &Session, sequences: &[Vec<u32>], plan: LogitsPlan) ->
     Ok(scores)
 }
 
-/// What is to be scored.
-enum Asked {
-    TokenIds(Vec<Vec<u32>>),
-    Texts(Vec<Text>),
-}
-
-impl Asked {
-    /// Reads what the arguments name, which takes no model.
-    fn read(args: &ScoreArgs) -> Result<Self> {
-        if let Some(path) = &args.token_ids {
-            return Ok(Self::TokenIds(input::token_ids(path)?));
-        }
-        Ok(Self::Texts(if !args.text.is_empty() {
-            Text::of_flag("--text", &args.text)?
-        } else if !args.file.is_empty() {
-            args.file.iter().map(|path| Text::of_file(path)).collect::<Result<_>>()?
-        } else {
-            vec![Text::piped("--text, --file or --token-ids")?]
-        }))
+/// The token ids of what is to be scored. Only a text waits for the tokenizer.
+fn sequences(args: &ScoreArgs, model: &Model) -> Result<Vec<Vec<u32>>> {
+    if let Some(path) = &args.token_ids {
+        return input::token_ids(path);
     }
-
-    /// Its token ids.
-    fn sequences(self, model: &Model) -> Result<Vec<Vec<u32>>> {
-        match self {
-            Self::TokenIds(ids) => Ok(ids),
-            Self::Texts(texts) => {
-                let tokenizer = input::tokenizer(model)?;
-                texts.iter().map(|text| text.encode(tokenizer)).collect()
-            }
-        }
-    }
+    let texts = if !args.text.is_empty() {
+        Text::of_flag("--text", &args.text)?
+    } else if !args.file.is_empty() {
+        args.file.iter().map(|path| Text::of_file(path)).collect::<Result<_>>()?
+    } else {
+        vec![Text::piped("--text, --file or --token-ids")?]
+    };
+    let tokenizer = input::tokenizer(model)?;
+    texts.iter().map(|text| text.encode(tokenizer)).collect()
 }
 
 fn report(score: &Score) -> Value {

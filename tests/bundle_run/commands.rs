@@ -50,7 +50,7 @@ fn commands_run_from_a_bundle_and_say_so() {
     assert_eq!(bundled["timings"]["programs"], programs);
     assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
     assert!(
-        run.stderr.lines().all(|line| line.contains(" s, from the bundle; compiling took ")),
+        run.stderr.lines().all(|line| line.contains(", from the bundle; compiling took ")),
         "{}",
         run.stderr
     );

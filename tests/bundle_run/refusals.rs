@@ -85,14 +85,20 @@ fn a_processor_that_lacks_something_is_told_what() {
 fn compiling_again_does_not_make_another_model_of_it() {
     let Some(client) = cpu() else { return };
     let (_directory, bundle) = fixture().copy();
-    edit(&bundle, |manifest| manifest["model"]["config"]["hidden_size"] = json!(7));
-    let hidden = fixture().checkpoint.config().hidden_size;
+    // A size that shows in no parameter.
+    edit(&bundle, |manifest| manifest["model"]["config"]["query_pre_attn_scalar"] = json!(7));
+    let scalar = fixture().checkpoint.config().query_pre_attn_scalar;
     let message = sentence(fixture().bundled(&bundle, &client, true));
-    let told =
-        format!("hidden_size is 7 in the bundle and {hidden} in the model: compile one for this model");
+    let told = format!(
+        "query_pre_attn_scalar is 7 in the bundle and {scalar} in the model: compile one for this model"
+    );
     assert!(message.ends_with(&told), "{message}");
+    edit(&bundle, |manifest| manifest["model"]["config"]["hidden_size"] = json!(7));
+    let message = sentence(fixture().bundled(&bundle, &client, true));
+    assert!(message.contains("is damaged: its programs are not of its model"), "{message}");
     edit(&bundle, |manifest| {
-        manifest["model"]["config"]["hidden_size"] = json!(hidden);
+        manifest["model"]["config"]["query_pre_attn_scalar"] = json!(scalar);
+        manifest["model"]["config"]["hidden_size"] = json!(fixture().checkpoint.config().hidden_size);
         manifest["target"]["table"] = "cuda".into();
     });
     assert!(

@@ -76,7 +76,7 @@ fn sizes_that_make_no_program() {
         ("--batch 0", "at least one row"),
         ("--context 2000", "exceeds the model's context of 1024"),
         ("--tokens 1025", "a step of 1025 tokens"),
-        ("--phase train", "possible values: prefill, decode, score, generate, all"),
+        ("--phase train", "possible values: prefill, decode, score, score_logits, generate, all"),
     ] {
         sandbox.refuses(&format!("{EXPORT} {flags}"), &[part]);
     }

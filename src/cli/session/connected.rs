@@ -92,11 +92,6 @@ impl<'a> Connected<'a> {
         Ok(Self { model, args, device_args, connection, cache, programs })
     }
 
-    /// The model's files.
-    pub fn model(&self) -> &Model {
-        &self.model
-    }
-
     /// Loads the weights; `prepare` has the engine make executables meanwhile.
     ///
     /// # Errors
