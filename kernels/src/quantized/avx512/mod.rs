@@ -28,8 +28,9 @@ const ROWS_AT_A_TIME: usize = 8;
 /// are enough by themselves, and there are only so many registers.
 const ROWS_OF_SEVERAL_SUMS: usize = 4;
 
-/// How far ahead codes are asked for, in bytes: the latency of memory at the speed of one core.
-const AHEAD: usize = 1024;
+/// How far ahead codes are asked for, in bytes: further than the latency of memory at the speed of one core, as what the
+/// processor asks for by itself ends with each page. 4096 is a fifth faster than 1024, and 8192 no faster.
+const AHEAD: usize = 4096;
 
 /// Whether groups end where lanes of blocks do.
 pub(super) fn takes(layer: &Layer<'_>) -> bool {
