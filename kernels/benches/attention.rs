@@ -1,12 +1,13 @@
 //! Attention of many queries beside the rate of matrix products, and of one beside the bandwidth at which its cache is
 //! read. `cargo bench -p lapidary-kernels --bench attention`, or only some forms: `... -- amx_bf16`.
 
+mod common;
+
 use std::time::Instant;
 
+use common::forms;
 use half::bf16;
-use lapidary_kernels::{
-    AttentionNumbers, AttentionOperands, AttentionShape, Features, Instructions, Pool, attention,
-};
+use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, attention};
 
 /// `(name, kv heads, group, head_dim)` of Gemma 2 2B, 9B and 27B and Gemma 1 7B.
 const MODELS: &[(&str, usize, usize, usize)] =
@@ -65,16 +66,4 @@ fn main() {
             }
         }
     }
-}
-
-fn forms() -> Vec<(&'static str, Features)> {
-    let mut features = Features::detect();
-    let mut forms = Vec::new();
-    for instructions in Instructions::ALL.iter().rev() {
-        if features.has(*instructions) {
-            forms.push((instructions.name(), features));
-        }
-        features = features.without(*instructions);
-    }
-    forms
 }

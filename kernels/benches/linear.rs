@@ -2,8 +2,11 @@
 //! products that one shape reaches for many. `cargo bench -p lapidary-kernels`, or only some:
 //! `cargo bench -p lapidary-kernels -- "2b up" amx_bf16 1 512` (shapes, forms, rows).
 
+mod common;
+
 use std::time::Instant;
 
+use common::{bandwidth, forms};
 use half::bf16;
 use lapidary_kernels::{Features, Instructions, LinearResult, LinearShape, Pool, linear};
 
@@ -31,7 +34,7 @@ fn main() {
     let shapes: Vec<&str> = SHAPES.iter().map(|shape| shape.0).collect();
     let names: Vec<&str> = Instructions::ALL.iter().map(|i| i.name()).collect();
     println!("{} threads, {}", pool.threads(), Features::detect());
-    println!("read bandwidth {:.1} GB/s", bandwidth(pool));
+    println!("read bandwidth {:.1} GB/s", bandwidth(pool) / 1e9);
     for &(name, outputs, inputs) in SHAPES.iter().filter(|shape| wanted(shape.0, &shapes)) {
         // Several copies, so that no cache holds the weight from one call to the next.
         let copies = (512usize << 20).div_ceil(outputs * inputs * 2);
@@ -60,30 +63,4 @@ fn main() {
             }
         }
     }
-}
-
-fn forms() -> Vec<(&'static str, Features)> {
-    let mut features = Features::detect();
-    let mut forms = Vec::new();
-    for instructions in Instructions::ALL.iter().rev() {
-        if features.has(*instructions) {
-            forms.push((instructions.name(), features));
-        }
-        features = features.without(*instructions);
-    }
-    forms
-}
-
-fn bandwidth(pool: &Pool) -> f64 {
-    let words = vec![1u64; 128 << 20];
-    let part = words.len() / pool.threads();
-    let mut best = f64::INFINITY;
-    for _ in 0..3 {
-        let started = Instant::now();
-        pool.run(pool.threads(), &|index| {
-            std::hint::black_box(words[index * part..][..part].iter().fold(0, |sum: u64, word| sum ^ word));
-        });
-        best = best.min(started.elapsed().as_secs_f64());
-    }
-    (words.len() * 8) as f64 / best / 1e9
 }

@@ -2,8 +2,11 @@
 //! the bf16 layer, which is multiplied by the same tiles, for many. `cargo bench -p lapidary-kernels --bench quantized`,
 //! or only some: `-- "2b up" int4/64 amx_bf16 1 512` (shapes, encodings, forms, rows).
 
+mod common;
+
 use std::time::Instant;
 
+use common::{bandwidth, forms};
 use half::bf16;
 use lapidary_kernels::{
     Codes, EncodedWeight, Features, Instructions, LinearResult, LinearShape, Pool, Scales, linear,
@@ -137,33 +140,4 @@ fn dense_rate(pool: &Pool, shape: LinearShape, x: &[bf16]) -> Option<f64> {
         assert!(done.is_ok());
     }
     Some((2 * rows * outputs * inputs) as f64 / best)
-}
-
-fn forms() -> Vec<(&'static str, Features)> {
-    let mut features = Features::detect();
-    let mut forms = Vec::new();
-    for instructions in Instructions::ALL.iter().rev() {
-        if features.has(*instructions) {
-            forms.push((instructions.name(), features));
-        }
-        features = features.without(*instructions);
-    }
-    forms
-}
-
-/// Bytes a second that all threads read together.
-fn bandwidth(pool: &Pool) -> f64 {
-    use std::sync::OnceLock;
-    static WORDS: OnceLock<Vec<u64>> = OnceLock::new();
-    let words = WORDS.get_or_init(|| vec![1u64; 64 << 20]);
-    let part = words.len() / pool.threads();
-    let mut best = f64::INFINITY;
-    for _ in 0..2 {
-        let started = Instant::now();
-        pool.run(pool.threads(), &|index| {
-            std::hint::black_box(words[index * part..][..part].iter().fold(0, |sum: u64, word| sum ^ word));
-        });
-        best = best.min(started.elapsed().as_secs_f64());
-    }
-    (words.len() * 8) as f64 / best
 }
