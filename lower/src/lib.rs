@@ -8,6 +8,7 @@
 //! What differs between platforms is in one table each, [`Target`]; how values are split over devices is
 //! decided here and only here, from a [`Mesh`] and [`ShardingRules`].
 
+mod composites;
 mod emit;
 mod error;
 mod mlir;
@@ -15,7 +16,8 @@ mod program;
 pub mod sharding;
 pub mod target;
 
+pub use composites::{Decomposed, LoweredComposite};
 pub use error::LowerError;
-pub use program::{LowerOptions, lower};
+pub use program::{LowerOptions, Lowered, lower, lower_and_tell};
 pub use sharding::{EntryShardings, Mesh, Sharding, ShardingRules, entry_shardings};
 pub use target::Target;

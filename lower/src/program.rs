@@ -6,7 +6,7 @@ use lapidary_graph::{FuncId, Function, Module, TensorType};
 use crate::emit::Emitter;
 use crate::mlir::{Location, Name, Type, Value, Writer};
 use crate::sharding::{Placement, Sharding, entry_shardings};
-use crate::{LowerError, Mesh, ShardingRules, Target};
+use crate::{LowerError, LoweredComposite, Mesh, ShardingRules, Target};
 
 /// Where a program is to run.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,16 @@ pub struct LowerOptions<'a> {
     pub rules: &'a ShardingRules,
 }
 
+/// A program, and what was decided on the way to it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lowered {
+    /// StableHLO.
+    pub text: String,
+    /// What became of each composite, in the order of the text. One in a loop is one, however often the loop runs, and
+    /// those within a decomposition come after what was decomposed.
+    pub composites: Vec<LoweredComposite>,
+}
+
 /// The StableHLO text of a verified module, with `main` as the entry.
 ///
 /// The same module and options always give the same text.
@@ -27,6 +37,14 @@ pub struct LowerOptions<'a> {
 /// If the module has no entry, a constant is too large for program text, functions are nested absurdly
 /// deeply, or the mesh has an axis that no rule uses.
 pub fn lower(module: VerifiedModule<'_>, options: &LowerOptions<'_>) -> Result<String, LowerError> {
+    lower_and_tell(module, options).map(|lowered| lowered.text)
+}
+
+/// The same, and which composites are calls of kernels.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_and_tell(module: VerifiedModule<'_>, options: &LowerOptions<'_>) -> Result<Lowered, LowerError> {
     let module = module.module();
     let entry = module.entry().ok_or_else(|| LowerError::NoEntry { module: module.name.clone() })?;
     let placement = entry_placement(module, entry, options)?;
@@ -53,7 +71,8 @@ pub fn lower(module: VerifiedModule<'_>, options: &LowerOptions<'_>) -> Result<S
     }
     emitter.writer.dedent();
     emitter.writer.line(format_args!("}}"))?;
-    Ok(text)
+    let composites = std::mem::take(&mut emitter.composites);
+    Ok(Lowered { text, composites })
 }
 
 /// The mesh, rules and entry of a module that runs on several devices.

@@ -3,8 +3,9 @@
 use lapidary_graph::{Attributes, FuncId, TensorType};
 
 use super::{Emitter, Site};
-use crate::LowerError;
 use crate::mlir::{Dictionary, InPlace, Location, Quoted, RowMajor, Value};
+use crate::target::Kernel;
+use crate::{Decomposed, LowerError, LoweredComposite};
 
 impl Emitter<'_> {
     /// A call of a function that the text has once.
@@ -49,8 +50,14 @@ impl Emitter<'_> {
         attributes: &Attributes,
         decomposition: FuncId,
     ) -> Result<Vec<Value>, LowerError> {
-        match self.target.kernel(name, &site.operand_types(), attributes) {
-            Some(kernel) => {
+        let kernel = self.kernel(site, name, attributes);
+        self.composites.push(LoweredComposite {
+            composite: name.to_string(),
+            path: site.location.path.to_string(),
+            kernel: kernel.as_ref().map(|kernel| kernel.call_target).map_err(Clone::clone),
+        });
+        match kernel {
+            Ok(kernel) => {
                 let location = Location { op: name, ..site.location };
                 let call = Site {
                     operands: site.operands.clone(),
@@ -62,10 +69,16 @@ impl Emitter<'_> {
             }
             // In place rather than as a private function: XLA would inline it anyway, and the operations
             // keep locations of their own.
-            None => {
+            Err(_) => {
                 let operands = self.operands_in_turn(site, name)?;
                 self.inline(decomposition, &operands)
             }
         }
+    }
+
+    /// The kernel that a composite is to be a call of, or why it is none.
+    fn kernel(&self, site: &Site<'_>, name: &str, attributes: &Attributes) -> Result<Kernel, Decomposed> {
+        let kernel = self.target.kernel(name, &site.operand_types(), attributes)?;
+        if self.placement.is_some() { Err(Decomposed::Mesh) } else { Ok(*kernel) }
     }
 }

@@ -15,7 +15,7 @@ use lapidary_graph::{FuncId, Function, Module, Operation, TensorType, ValueId};
 
 use crate::mlir::{Location, Names, Types, Value, Writer};
 use crate::sharding::Placement;
-use crate::{LowerError, Target};
+use crate::{LowerError, LoweredComposite, Target};
 
 pub(crate) use statement::{Signature, Site};
 
@@ -31,6 +31,8 @@ pub(crate) struct Emitter<'a> {
     pub(crate) placement: Option<&'a Placement<'a>>,
     /// Functions that the text calls, in the order in which it first does.
     pub(crate) called: Vec<FuncId>,
+    /// What became of each composite so far.
+    pub(crate) composites: Vec<LoweredComposite>,
     nesting: usize,
 }
 
@@ -47,7 +49,7 @@ impl<'a> Emitter<'a> {
         target: &'a Target,
         placement: Option<&'a Placement<'a>>,
     ) -> Self {
-        Self { writer, module, target, placement, called: Vec::new(), nesting: 0 }
+        Self { writer, module, target, placement, called: Vec::new(), composites: Vec::new(), nesting: 0 }
     }
 
     /// Writes the operations of function `id` applied to `arguments` here, and gives its results.

@@ -13,6 +13,7 @@ pub const CUDA: Target = Target {
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
     kernels: Cow::Borrowed(&[]),
+    switched_off: Cow::Borrowed(&[]),
     // XLA's defaults, until a card has shown that others are faster: docs/gpu.md.
     compiler_flags: &[],
     pairs_single_gathers: true,

@@ -16,6 +16,8 @@ pub use cpu::{ATTENTION, CACHE_WRITE, CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_
 pub use cuda::CUDA;
 pub use tpu::TPU;
 
+use crate::Decomposed;
+
 /// The facts about one platform.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -32,6 +34,8 @@ pub struct Target {
     /// Composites that are custom calls here. A platform's own table has none: a kernel is there for those who
     /// [ask for it](Target::with_kernels), once whoever runs the program has made it known to the plugin.
     pub kernels: Cow<'static, [Kernel]>,
+    /// Composites that there are kernels for which were not asked for.
+    pub switched_off: Cow<'static, [&'static str]>,
     /// Boolean XLA flags that programs are to be compiled with: by the compiler's defaults they would not mean
     /// what the specification says.
     pub compiler_flags: &'static [(&'static str, bool)],
@@ -93,8 +97,30 @@ impl Target {
         Self { kernels: kernels.into(), ..self.clone() }
     }
 
-    /// The kernel for a composite on these operands, if there is one.
-    pub fn kernel(&self, name: &str, operands: &[TensorType], attributes: &Attributes) -> Option<&Kernel> {
-        self.kernels.iter().find(|kernel| kernel.composite == name && (kernel.accepts)(operands, attributes))
+    /// The same, knowing that the kernels for these composites are not wanted: it makes no difference but in what
+    /// is told of them.
+    #[must_use]
+    pub fn with_switched_off(&self, composites: impl Into<Cow<'static, [&'static str]>>) -> Self {
+        Self { switched_off: composites.into(), ..self.clone() }
+    }
+
+    /// The kernel for a composite on these operands.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn kernel(
+        &self,
+        name: &str,
+        operands: &[TensorType],
+        attributes: &Attributes,
+    ) -> Result<&Kernel, Decomposed> {
+        let mut kernels = self.kernels.iter().filter(|kernel| kernel.composite == name).peekable();
+        let is_none = kernels.peek().is_none();
+        match kernels.find(|kernel| (kernel.accepts)(operands, attributes)) {
+            Some(kernel) => Ok(kernel),
+            None if !is_none => Err(Decomposed::Operands(operands.to_vec())),
+            None if self.switched_off.contains(&name) => Err(Decomposed::SwitchedOff),
+            None => Err(Decomposed::NoKernel),
+        }
     }
 }

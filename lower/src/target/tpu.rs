@@ -13,6 +13,7 @@ pub const TPU: Target = Target {
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
     kernels: Cow::Borrowed(&[]),
+    switched_off: Cow::Borrowed(&[]),
     compiler_flags: &[],
     pairs_single_gathers: false,
 };
