@@ -8,6 +8,8 @@ mod cache;
 mod dot;
 mod features;
 mod linear;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pool;
 mod quantized;
 #[cfg(test)]

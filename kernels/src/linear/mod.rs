@@ -5,6 +5,8 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod element;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -65,6 +67,7 @@ impl LinearShape {
 
 /// Rows up to which tiles have too little to do: dot products read a row of the weight from one end to the other, as the
 /// processor's prefetcher likes it, and keep up with the memory. Beyond, they do not.
+#[cfg(target_arch = "x86_64")]
 const FEW_ROWS: usize = 1;
 
 /// `out = x · weightᵀ`, accumulated in f32 and rounded once: `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `out`
@@ -117,6 +120,19 @@ fn linear_to<O: Element>(
         if features.has(Instructions::Avx2) {
             // SAFETY: the processor has AVX2.
             by_blocks(pool, shape, x, weight, out, |block| unsafe { plain::rows_avx2(block) });
+            return Ok(());
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        if features.has(Instructions::NeonBf16) {
+            // SAFETY: the processor has NEON with bf16.
+            by_blocks(pool, shape, x, weight, out, |block| unsafe { neon::rows_bf16(block) });
+            return Ok(());
+        }
+        if features.has(Instructions::Neon) {
+            // SAFETY: the processor has NEON.
+            by_blocks(pool, shape, x, weight, out, |block| unsafe { neon::rows(block) });
             return Ok(());
         }
     }

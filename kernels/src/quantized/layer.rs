@@ -153,7 +153,7 @@ impl<'a> Layer<'a> {
     }
 
     /// The sum of the `x` of each group, `[rows, groups]`, where there are offsets; there are inputs.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(super) fn group_sums(&self) -> Vec<f32> {
         match self.weight.offsets {
             Some(_) => {
