@@ -61,7 +61,7 @@ impl Emitter<'_> {
     }
 
     /// Writes an operation of one operand without attributes.
-    fn converted(
+    pub(super) fn converted(
         &mut self,
         site: &Site<'_>,
         mnemonic: &str,

@@ -5,6 +5,7 @@ use std::fmt;
 use lapidary_graph::op::{DotDims, Precision};
 use lapidary_graph::{DType, TensorType};
 
+use super::single_batch::SingleBatches;
 use super::statement::only;
 use super::zeros::resize;
 use super::{Emitter, Signature, Site};
@@ -32,9 +33,14 @@ impl Emitter<'_> {
         let product_type = if through_f32 { result.with_dtype(DType::F32) } else { result.clone() };
 
         let padding = forms.row_padding.and_then(|rule| Padding::of(rule, &lhs.ty, &rhs.ty, dims));
+        let single = SingleBatches::of(&lhs.ty, dims).filter(|_| forms.drops_single_batches);
         let product = match padding {
             None => {
-                self.product(&site.beside(vec![lhs.clone(), rhs.clone()], product_type), dims, precision)?
+                let dot = site.beside(vec![lhs.clone(), rhs.clone()], product_type);
+                match single {
+                    None => self.product(&dot, dims, precision)?,
+                    Some(single) => self.product_without(&dot, &single, precision)?,
+                }
             }
             Some(padding) => {
                 let padded = self.grown(site, lhs.clone(), padding.lhs_dim, padding.added)?;
@@ -52,7 +58,7 @@ impl Emitter<'_> {
         self.statement(&convert, "stablehlo.convert", "", Signature::Function)
     }
 
-    fn product(
+    pub(super) fn product(
         &mut self,
         site: &Site<'_>,
         dims: &DotDims,

@@ -8,6 +8,7 @@ mod extremum;
 mod indexing;
 mod ops;
 mod padding;
+mod single_batch;
 mod statement;
 mod zeros;
 

@@ -17,6 +17,7 @@ pub const CPU: Target = Target {
         // weights to f32 first; sixteen rows decode 2.1 times as fast. Small dots stay what they are: there
         // the padding would cost more than the matvec.
         row_padding: Some(RowPadding { rows: 16, min_rhs_bytes: 1 << 20 }),
+        drops_single_batches: false,
         honours_precision: false,
     },
     // `maximum` that keeps NaN does not vectorise: the greatest of 512 f32 took 5 ns an element, as a selection

@@ -9,7 +9,14 @@ pub const CUDA: Target = Target {
     name: "cuda",
     // GEMMs accumulate in f32 whatever the result; f32 operands may be rounded to TF32 below the highest
     // precision.
-    dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
+    dots: DotForms {
+        narrow_results_through_f32: false,
+        row_padding: None,
+        // The compiler drops them itself, but only once it has decided to transpose the keys of attention for one row:
+        // decode then makes two copies of every layer's.
+        drops_single_batches: true,
+        honours_precision: true,
+    },
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
     kernels: Cow::Borrowed(&[]),

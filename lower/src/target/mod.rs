@@ -53,6 +53,8 @@ pub struct DotForms {
     pub narrow_results_through_f32: bool,
     /// Pad dots of few rows.
     pub row_padding: Option<RowPadding>,
+    /// Drop batch dimensions of one element, which no padded dot has.
+    pub drops_single_batches: bool,
     /// Whether precision makes a difference. Where it does, f32 products are exact to f32 only at
     /// `Precision::Highest`.
     pub honours_precision: bool,

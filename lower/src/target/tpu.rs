@@ -9,7 +9,12 @@ pub const TPU: Target = Target {
     name: "tpu",
     // The matrix unit accumulates in f32 whatever the result, and takes f32 operands in 1, 3 or 6 bf16
     // passes by precision.
-    dots: DotForms { narrow_results_through_f32: false, row_padding: None, honours_precision: true },
+    dots: DotForms {
+        narrow_results_through_f32: false,
+        row_padding: None,
+        drops_single_batches: false,
+        honours_precision: true,
+    },
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
     kernels: Cow::Borrowed(&[]),
