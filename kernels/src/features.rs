@@ -11,7 +11,7 @@ pub enum Instructions {
     Portable,
     /// AVX2.
     Avx2,
-    /// AVX-512 with dot products of bf16 pairs (`VDPBF16PS`).
+    /// AVX-512 with dot products of bf16 pairs (`VDPBF16PS`) and of bytes (`VPDPBUSD`).
     Avx512Bf16,
     /// AMX tiles of bf16 (`TDPBF16PS`).
     AmxBf16,
@@ -94,6 +94,7 @@ fn processor_has(instructions: Instructions) -> bool {
             is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni")
                 && is_x86_feature_detected!("avx512bf16")
         }
         // The tiles' results are rounded and stored with AVX-512.

@@ -6,6 +6,8 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod layer;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod output;
 mod plain;
 #[cfg(test)]
@@ -78,24 +80,38 @@ pub fn quantized_linear(
         return Ok(());
     }
     #[cfg(target_arch = "x86_64")]
-    if avx512::takes(&layer) {
-        if features.has(Instructions::AmxBf16) && amx::takes(&layer) {
-            // SAFETY: the processor has AMX with bf16, and with it AVX-512 with bf16; the result is the layer's.
-            unsafe { amx::linear(pool, &layer, out) };
-            return Ok(());
-        }
-        if features.has(Instructions::Avx512Bf16) {
-            // SAFETY: the processor has AVX-512 with bf16.
-            unsafe { avx512::linear(pool, &layer, &Output::new(out, shape)) };
-            return Ok(());
-        }
+    if features.has(Instructions::AmxBf16) && amx::takes(&layer) {
+        // SAFETY: the processor has AMX with bf16, and with it AVX-512 with bf16; the result is the layer's.
+        unsafe { amx::linear(pool, &layer, out) };
+        return Ok(());
     }
     let out = Output::new(out, shape);
+    #[cfg(target_arch = "x86_64")]
+    if features.has(Instructions::Avx512Bf16)
+        && avx512::takes(&layer)
+        // SAFETY: the processor has AVX-512 with bf16, and with it the products of bytes.
+        && unsafe { avx512::linear(pool, &layer, &out) }
+    {
+        return Ok(());
+    }
     #[cfg(target_arch = "x86_64")]
     if features.has(Instructions::Avx2) {
         // SAFETY: the processor has AVX2.
         by_outputs(pool, &layer, &out, 1, |part, sums| unsafe { plain::outputs_avx2(&layer, part, sums) });
         return Ok(());
+    }
+    #[cfg(target_arch = "aarch64")]
+    if neon::takes(&layer) {
+        if features.has(Instructions::NeonBf16) {
+            // SAFETY: the processor has NEON with bf16.
+            unsafe { neon::linear_bf16(pool, &layer, &out) };
+            return Ok(());
+        }
+        if features.has(Instructions::Neon) {
+            // SAFETY: the processor has NEON.
+            unsafe { neon::linear(pool, &layer, &out) };
+            return Ok(());
+        }
     }
     let _ = (features, Instructions::Portable);
     by_outputs(pool, &layer, &out, 1, |part, sums| plain::outputs(&layer, part, sums));

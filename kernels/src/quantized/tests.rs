@@ -169,6 +169,42 @@ fn offsets_equal_the_sum_in_f64() {
 }
 
 #[test]
+fn elements_of_very_different_sizes() {
+    let (inputs, outputs) = (384, 9);
+    for (rows, bits, groups) in [(1, 8, 1), (1, 4, 1), (1, 4, 6), (1, 8, 12), (3, 4, 6), (5, 8, 1)] {
+        let size = |at: usize| 2f32.powi(60 - (at * 7 % 40) as i32);
+        let x: Vec<bf16> = numbers(rows * inputs, 1)
+            .iter()
+            .enumerate()
+            .map(|(at, x)| bf16::from_f32(x.to_f32() * size(at)))
+            .collect();
+        let weight = Weight::new(bits, (outputs, inputs), groups, 2, false);
+        let signed = weight.signed();
+        let shape = LinearShape { rows, inputs, outputs };
+        for features in forms() {
+            let mut out = vec![f32::NAN; rows * outputs];
+            let weight_of = weight.encoded(&signed);
+            quantized_linear(Pool::global(), features, shape, &x, weight_of, F32(&mut out)).unwrap();
+            for (i, found) in out.iter().enumerate() {
+                let (row, output) = (i / outputs, i % outputs);
+                let x = &x[row * inputs..(row + 1) * inputs];
+                let elements = (0..inputs).map(|input| weight.element(inputs, output, input));
+                let largest = x.iter().map(|x| x.to_f64().abs()).fold(0.0, f64::max);
+                let (sum, weights) = elements.zip(x).fold((0.0, 0.0), |(sum, weights), (element, x)| {
+                    (sum + x.to_f64() * element, weights + element.abs())
+                });
+                // As one sum in f32 of elements as large as the largest may be wrong.
+                let bound = f64::from(f32::EPSILON) * 3.0 * largest * weights;
+                assert!(
+                    (f64::from(*found) - sum).abs() <= bound,
+                    "{features} [{row}, {output}]: {found} for {sum}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn an_odd_number_of_int8_inputs() {
     for rows in [1, 7] {
         for (inputs, groups) in [(7, 1), (129, 1), (45, 3), (63, 7)] {

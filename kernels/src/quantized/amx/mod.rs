@@ -1,18 +1,21 @@
 //! Layers of more than one row, as products of tiles.
 
+mod blocks;
+mod inputs;
 mod narrow;
 mod wide;
 
 use super::Codes;
-use super::avx512::blocks::{Block, Int4, Int8};
+use super::avx512::bytes::{Int4, Int8};
 use super::layer::Layer;
 use super::output::Output;
 use crate::{LinearResult, Pool};
+use blocks::Block;
 
 /// Rows of `x` up to which tiles are no faster.
 const FEW_ROWS: usize = 2;
 
-/// Whether tiles are the way for a layer that AVX-512 takes.
+/// Whether tiles are the way for a layer.
 pub(super) fn takes(layer: &Layer<'_>) -> bool {
     layer.shape.rows > FEW_ROWS && (narrow::takes(layer) || wide::takes(layer))
 }
@@ -20,8 +23,7 @@ pub(super) fn takes(layer: &Layer<'_>) -> bool {
 /// Computes a layer.
 ///
 /// # Safety
-/// The processor has AMX with bf16 and AVX-512 F, BW, VL and BF16; [`takes`] and [`super::avx512::takes`] say yes; `out`
-/// is the layer's.
+/// The processor has AMX with bf16 and AVX-512 F, BW, VL and BF16; [`takes`] says yes; `out` is the layer's.
 pub(super) unsafe fn linear(pool: &Pool, layer: &Layer<'_>, out: LinearResult<'_>) {
     match layer.codes() {
         // SAFETY: the caller's promise.

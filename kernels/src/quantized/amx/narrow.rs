@@ -18,10 +18,11 @@ use std::ops::Range;
 
 use half::bf16;
 
+use super::blocks::{Block, as_bits};
+use super::inputs::Order;
 use crate::Pool;
-use crate::quantized::avx512::blocks::{self, BYTES, Block, as_bits};
+use crate::quantized::avx512::bytes::{self, BYTES};
 use crate::quantized::avx512::groups;
-use crate::quantized::avx512::inputs::Order;
 use crate::quantized::layer::Layer;
 use crate::quantized::output::Output;
 use crate::quantized::{Scales, by_outputs};
@@ -267,7 +268,7 @@ unsafe fn decode<const V: usize, B: Block<V>>(rows: &[&[u8]; TILE], block: usize
         let ahead = if ahead < row.len() { ahead } else { ahead + (TILE - 1) * row.len() };
         _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(ahead).cast());
         // SAFETY: the caller's promise.
-        unsafe { blocks::load(row, block) }
+        unsafe { bytes::load(row, block) }
     });
     let words = transpose(words);
     for (to, words) in to.iter_mut().zip(words.chunks_exact(TILE / V)) {

@@ -5,11 +5,13 @@ use std::cell::RefCell;
 
 use half::bf16;
 
+use super::blocks::{Block, VECTOR, as_bits};
+use super::inputs::Order;
 use crate::linear::{Band, Bands, linear_of_bands};
 use crate::quantized::Scales;
-use crate::quantized::avx512::blocks::{self, BYTES, Block, VECTOR, as_bits};
+use crate::quantized::avx512::bytes::{self, BYTES};
 use crate::quantized::avx512::groups::BlockGroups;
-use crate::quantized::avx512::inputs::Order;
+use crate::quantized::avx512::lanes_have_one_group;
 use crate::quantized::layer::Layer;
 use crate::tiles::{Rows, STEP, TILE};
 use crate::{LinearResult, LinearShape, Pool};
@@ -17,9 +19,9 @@ use crate::{LinearResult, LinearShape, Pool};
 /// Outputs of a band.
 const BAND: usize = 2 * TILE;
 
-/// Whether there are enough outputs for a band.
+/// Whether there are enough outputs for a band, and groups that end where lanes do.
 pub(super) fn takes(layer: &Layer<'_>) -> bool {
-    layer.shape.outputs >= BAND
+    layer.shape.outputs >= BAND && lanes_have_one_group(layer)
 }
 
 /// Computes a layer.
@@ -46,7 +48,7 @@ pub(super) unsafe fn linear<const V: usize, B: Block<V>>(
             // SAFETY: the processor has AVX-512.
             unsafe { put_in_order(&order, layer.x_row(row), ordered) };
         });
-        let groups = BlockGroups::of_row::<V, B>(inputs, layer.group());
+        let groups = BlockGroups::of_row(inputs, layer.group(), B::INPUTS);
         let weight = Decoded { layer, groups, _block: std::marker::PhantomData::<B> };
         let shape = LinearShape { inputs: whole_blocks, ..layer.shape };
         // SAFETY: the caller's promise; a block is whole steps, and what lies behind the row's end is zero in `x`.
@@ -103,7 +105,7 @@ impl<const V: usize, B: Block<V>> Decoded<'_, B, V> {
                         None => _mm512_setzero_ps(),
                     };
                     let scales = groups.expand(self.layer.weight.scales, output * count);
-                    B::weights(blocks::load(codes, first_block + index), scales, offsets)
+                    B::weights(bytes::load(codes, first_block + index), scales, offsets)
                 };
                 for (band, weights) in bands.iter_mut().zip(weights) {
                     let to: &mut [bf16; STEP] = &mut band.0[row];

@@ -2,10 +2,10 @@
 
 use std::arch::x86_64::{
     __m512, _mm256_maskz_loadu_epi16, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
-    _mm512_loadu_si512, _mm512_maskz_loadu_ps, _mm512_permutexvar_ps, _mm512_slli_epi32,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps, _mm512_permutexvar_ps, _mm512_slli_epi32,
 };
 
-use super::blocks::{Block, LANES};
+use super::bytes::LANES;
 use crate::quantized::Scales;
 
 /// Which groups the lanes of a block belong to.
@@ -20,16 +20,18 @@ pub(in super::super) struct BlockGroups {
 }
 
 impl BlockGroups {
-    /// Those of all blocks of a row. No lane has elements of two groups, unless there is only one.
-    pub(in super::super) fn of_row<const V: usize, B: Block<V>>(inputs: usize, group: usize) -> Vec<Self> {
+    /// Those of all blocks of a row, of so many inputs each. No lane has elements of two groups, unless there is only
+    /// one.
+    pub(in super::super) fn of_row(inputs: usize, group: usize, block_inputs: usize) -> Vec<Self> {
+        let span = block_inputs / LANES;
         let of_block = |block: usize| {
-            let start = block * B::INPUTS;
+            let start = block * block_inputs;
             let first = start / group;
-            let behind = std::array::from_fn(|lane| ((start + lane * B::SPAN) / group - first) as u32);
+            let behind = std::array::from_fn(|lane| ((start + lane * span) / group - first) as u32);
             let count = (inputs / group - first).min(LANES);
             Self { behind, first, present: u16::MAX >> (LANES - count) }
         };
-        (0..inputs.div_ceil(B::INPUTS)).map(of_block).collect()
+        (0..inputs.div_ceil(block_inputs)).map(of_block).collect()
     }
 
     /// For each lane its group's element of `values`, of which those of the row begin at `row`; zero for lanes behind
@@ -40,10 +42,29 @@ impl BlockGroups {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(in super::super) unsafe fn expand(&self, values: Scales<'_>, row: usize) -> __m512 {
+        // SAFETY: the caller's promise: those that are present.
+        self.spread(unsafe { load(values, row + self.first, self.present) })
+    }
+
+    /// For each lane its group's element of `row`, which has one for each of the row's groups, and [`LANES`] more that
+    /// mean nothing.
+    ///
+    /// # Safety
+    /// It does.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn pick(&self, row: &[f32]) -> __m512 {
+        // SAFETY: the caller's promise.
+        self.spread(unsafe { _mm512_loadu_ps(row.as_ptr().add(self.first)) })
+    }
+
+    /// For each lane its group's element of those from the first lane's on.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn spread(&self, values: __m512) -> __m512 {
         // SAFETY: 16 words are a register.
         let behind = unsafe { _mm512_loadu_si512(self.behind.as_ptr().cast()) };
-        // SAFETY: the caller's promise: those that are present.
-        _mm512_permutexvar_ps(behind, unsafe { load(values, row + self.first, self.present) })
+        _mm512_permutexvar_ps(behind, values)
     }
 }
 

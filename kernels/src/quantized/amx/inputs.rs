@@ -9,13 +9,14 @@ use std::marker::PhantomData;
 
 use half::bf16;
 
-use super::blocks::{Block, LANES, VECTOR};
+use super::blocks::{Block, VECTOR};
+use crate::quantized::avx512::bytes::LANES;
 
 /// Elements of the largest block.
 const LARGEST: usize = 4 * VECTOR;
 
 /// How the elements of a block of `x` are put in order.
-pub(in super::super) struct Order<B, const V: usize> {
+pub(super) struct Order<B, const V: usize> {
     /// For each vector, where its elements are in two registers of `x`.
     indices: [[u16; VECTOR]; V],
     /// For each vector, which of its elements are in the third and fourth.
@@ -24,18 +25,13 @@ pub(in super::super) struct Order<B, const V: usize> {
 }
 
 impl<const V: usize, B: Block<V>> Order<B, V> {
-    /// The order of [`Block::codes`].
-    pub(in super::super) fn of_codes() -> Self {
-        Self::of(|vector, place| B::SPAN * (place / 2) + B::element(vector, place % 2))
-    }
-
     /// The order of [`Block::weights`].
-    pub(in super::super) fn of_weights() -> Self {
+    pub(super) fn of_weights() -> Self {
         Self::of(|vector, place| B::SPAN * (place % LANES) + 2 * vector + place / LANES)
     }
 
     /// The order of one lane after the other, each with the vectors of [`Block::codes`] one after the other.
-    pub(in super::super) fn of_lanes() -> Self {
+    pub(super) fn of_lanes() -> Self {
         Self::of(|vector, place| {
             let (pair, half) = (vector * LANES + place / 2, place % 2);
             B::SPAN * (pair / V) + B::element(pair % V, half)
@@ -58,7 +54,7 @@ impl<const V: usize, B: Block<V>> Order<B, V> {
     /// Block `index` of a row of `x` in this order, times [`Block::X_FACTOR`], zeros behind the row's end.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(in super::super) fn block(&self, x: &[bf16], index: usize) -> [__m512i; V] {
+    pub(super) fn block(&self, x: &[bf16], index: usize) -> [__m512i; V] {
         let x = x.get(index * B::INPUTS..).unwrap_or_default();
         let mut last = [bf16::ZERO; LARGEST];
         let x = match x.get(..B::INPUTS) {

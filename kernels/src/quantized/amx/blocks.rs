@@ -1,4 +1,4 @@
-//! What 64 bytes of codes become in registers.
+//! What 64 bytes of codes become in registers of bf16.
 //!
 //! Each of the 16 words of a register holds the codes of neighbouring elements, and what is decoded from a word stays in its
 //! lane: a lane has elements of one group, so that one vector of scales serves all that is decoded from a block. The
@@ -10,17 +10,13 @@ use std::arch::x86_64::{
     _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_srli_epi32,
 };
 
-/// Bytes of a block.
-pub(in super::super) const BYTES: usize = 64;
-
-/// Lanes of 32 bits of a register.
-pub(in super::super) const LANES: usize = 16;
+use crate::quantized::avx512::bytes::{BYTES, Int4, Int8, LANES};
 
 /// bf16 of a register.
-pub(in super::super) const VECTOR: usize = 32;
+pub(super) const VECTOR: usize = 32;
 
 /// An encoding whose blocks are `V` vectors of weights.
-pub(in super::super) trait Block<const V: usize>: Copy + Send + Sync {
+pub(super) trait Block<const V: usize>: Copy + Send + Sync {
     /// Elements of a block.
     const INPUTS: usize = V * VECTOR;
 
@@ -46,10 +42,6 @@ pub(in super::super) trait Block<const V: usize>: Copy + Send + Sync {
     /// As above.
     unsafe fn weights(block: __m512i, scales: __m512, offsets: __m512) -> [__m512bh; V];
 }
-
-/// Bytes.
-#[derive(Clone, Copy)]
-pub(in super::super) struct Int8;
 
 /// Two's complement in the highest byte of a word is the code times this, with no need to extend its sign.
 const HIGH_BYTE: f32 = (1 << 24) as f32;
@@ -114,10 +106,6 @@ impl Block<2> for Int8 {
     }
 }
 
-/// Four bits.
-#[derive(Clone, Copy)]
-pub(in super::super) struct Int4;
-
 /// What four bits mean, as bf16. A permutation of 32 looks at a fifth bit, which makes no difference.
 const NIBBLES: [u16; VECTOR] = {
     let mut table = [0; VECTOR];
@@ -181,7 +169,7 @@ fn zero() -> __m512bh {
 /// A register as bf16.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(in super::super) fn as_bf16(bits: __m512i) -> __m512bh {
+pub(super) fn as_bf16(bits: __m512i) -> __m512bh {
     // SAFETY: both are 512 bits.
     unsafe { std::mem::transmute::<__m512i, __m512bh>(bits) }
 }
@@ -189,26 +177,7 @@ pub(in super::super) fn as_bf16(bits: __m512i) -> __m512bh {
 /// A register of bf16 as bits.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(in super::super) fn as_bits(vector: __m512bh) -> __m512i {
+pub(super) fn as_bits(vector: __m512bh) -> __m512i {
     // SAFETY: both are 512 bits.
     unsafe { std::mem::transmute::<__m512bh, __m512i>(vector) }
-}
-
-/// Block `index` of a row of codes, zeros behind its end.
-///
-/// # Safety
-/// `index` is less than the number of blocks, the last of which may have some of its bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(in super::super) unsafe fn load(row: &[u8], index: usize) -> __m512i {
-    let left = row.len() - index * BYTES;
-    // SAFETY: the block begins within the row.
-    let at = unsafe { row.as_ptr().add(index * BYTES) };
-    if left >= BYTES {
-        // SAFETY: all of it lies within the row.
-        unsafe { _mm512_loadu_si512(at.cast()) }
-    } else {
-        // SAFETY: the mask has a bit for each byte that is left; what is masked is not read.
-        unsafe { std::arch::x86_64::_mm512_maskz_loadu_epi8((1 << left) - 1, at.cast()) }
-    }
 }
