@@ -118,9 +118,9 @@ pub fn quantized_linear(
     Ok(())
 }
 
-/// Bytes of codes that a thread takes at a time: long enough that starting costs nothing, short enough that threads
-/// finish together.
-const PART_BYTES: usize = 128 << 10;
+/// Bytes of codes that a thread takes at a time, at least: enough that starting costs nothing, few enough that threads finish
+/// together.
+const PART_BYTES: usize = 64 << 10;
 
 /// Has `kernel` compute the sums of all outputs, a multiple of `strip` of them at a time but for the last, `[rows, those
 /// outputs]`.
@@ -132,10 +132,12 @@ fn by_outputs(
     kernel: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
 ) {
     let LinearShape { rows, outputs, .. } = layer.shape;
-    let fair = outputs.div_ceil(pool.threads());
-    let width = (PART_BYTES / layer.row_bytes()).clamp(1, fair).next_multiple_of(strip);
-    pool.run(outputs.div_ceil(width), &|part| {
-        let outputs = part * width..((part + 1) * width).min(outputs);
+    let starts = starts(outputs, strip, PART_BYTES / layer.row_bytes(), pool.threads());
+    pool.run(starts.len(), &|part| {
+        let (Some(&start), end) = (starts.get(part), starts.get(part + 1).copied().unwrap_or(outputs)) else {
+            return;
+        };
+        let outputs = start..end;
         let mut sums = vec![0.0; rows * outputs.len()];
         kernel(outputs.clone(), &mut sums);
         for (row, sums) in sums.chunks(outputs.len()).enumerate() {
@@ -143,4 +145,19 @@ fn by_outputs(
             unsafe { out.write(row, outputs.start, sums) };
         }
     });
+}
+
+/// Where parts begin, each a multiple of `strip`. They become shorter to the end of the outputs, down to `least`: what is
+/// asked for ahead of a part's end is another thread's, so that there should be few parts, but the last ones are what
+/// threads wait for.
+fn starts(outputs: usize, strip: usize, least: usize, threads: usize) -> Vec<usize> {
+    const SHARE: usize = 2;
+    let mut starts = Vec::new();
+    let mut start = 0;
+    while start < outputs {
+        starts.push(start);
+        let left = outputs - start;
+        start += (left / (SHARE * threads)).max(least).clamp(1, left.div_ceil(threads)).next_multiple_of(strip);
+    }
+    starts
 }
