@@ -39,12 +39,11 @@ pub struct BenchArgs {
     model: ModelArgs,
 
     /// Measure a model of random weights instead: gemma-2b, gemma-7b, gemma2-2b, gemma2-9b, gemma2-27b, tiny. For a CPU
-    /// or a mesh they are written to the cache directory, and deleted once they are mapped; a single TPU or GPU makes
-    /// them up itself.
+    /// they are written to the cache directory, and deleted once they are mapped; TPUs and GPUs make them up themselves.
     #[arg(long, value_name = "NAME", conflicts_with = "model")]
     synth: Option<String>,
 
-    /// Have the CPU's plugin make up random weights as a TPU or GPU does, without a file.
+    /// Have the CPU's plugin make up random weights as TPUs and GPUs do, without a file.
     #[arg(long, requires = "synth")]
     synth_on_device: bool,
 
@@ -218,8 +217,9 @@ impl Subject {
         let BenchArgs { model: model_args, device: device_args, .. } = args;
         let model = match self {
             Self::Existing(model) => *model,
-            Self::Random { name, config } if makes_weights_on_device(args, &config)? => {
-                let connection = device::connect(device_args, None, 1, ui)?;
+            Self::Random { name, config } if makes_weights_on_device(args)? => {
+                let devices = MeshPlan::read(&device_args.mesh)?.num_devices();
+                let connection = device::connect(device_args, None, devices, ui)?;
                 return Running::random(name, &config, model_args.dtype.dtype(), connection, device_args, ui);
             }
             Self::Random { config, .. } => random_model::make(&config, model_args.dtype, ui)?,
@@ -229,18 +229,17 @@ impl Subject {
     }
 }
 
-/// Whether random weights are made up by the device: a single one with a memory of its own, or one that is asked to.
-fn makes_weights_on_device(args: &BenchArgs, config: &GemmaConfig) -> Result<bool> {
+/// Whether random weights are made up by the devices: those with a memory of their own, or that are asked to.
+fn makes_weights_on_device(args: &BenchArgs) -> Result<bool> {
     let BenchArgs { device, synth_on_device, .. } = args;
-    let is_single = device.bundle.bundle.is_none() && MeshPlan::read(&device.mesh)?.num_devices() == 1;
-    let can = is_single && config.encodings.is_dense();
-    if *synth_on_device && !can {
-        bail!(
-            "--synth-on-device is for one device, weights that are not encoded, and no bundle: leave it out, or leave              out the rest"
-        );
+    if device.bundle.bundle.is_some() {
+        if *synth_on_device {
+            bail!("--synth-on-device does not go with a bundle: leave out one of them");
+        }
+        return Ok(false);
     }
     let kind = device.choice.device.plugin_kind().unwrap_or_else(|| device::best_present().0);
-    Ok(can && (*synth_on_device || kind != PluginKind::Cpu))
+    Ok(*synth_on_device || kind != PluginKind::Cpu)
 }
 
 /// An error of a measurement; of a shortage of memory it says what was asked, what was free, and what fits.

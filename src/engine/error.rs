@@ -52,12 +52,6 @@ pub enum EngineError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Random weights for a mesh.
-    #[error("a device makes up weights for itself alone, not for a mesh of {devices}: run on one device")]
-    RandomMesh {
-        /// Devices of the mesh.
-        devices: usize,
-    },
     /// Loading or generating was cancelled.
     #[error("cancelled")]
     Cancelled,

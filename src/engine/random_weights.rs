@@ -1,10 +1,10 @@
-//! Engines of random weights that the device makes itself, for measuring large models without a checkpoint.
+//! Engines of random weights that the devices make themselves, for measuring large models without a checkpoint.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use lapidary_graph::DType;
+use lapidary_graph::{DType, TensorType};
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::ParamRole;
 use lapidary_models::progress::{OnProgress, Progress};
@@ -18,13 +18,13 @@ use super::weights::{LoadStats, Weights};
 use super::{Engine, EngineError, Placement, loading};
 
 impl Engine {
-    /// An engine for a model of `config` whose weights are made up on the device of `placement`, in `dtype`, each from its
-    /// name: of the distributions of [`synth`](lapidary_models::synth), but other numbers than its files have. Nothing
-    /// of them is ever in this machine's own memory, except where that is the device's.
+    /// An engine for a model of `config` whose weights are made up on the devices of `placement`, each from its name: in
+    /// `dtype`, or in the encodings of `config`. They follow the distributions of [`synth`](lapidary_models::synth),
+    /// but are other numbers than its files have, the same ones on any mesh. Nothing of them is ever in this machine's own
+    /// memory, except where that is the device's.
     ///
     /// # Errors
-    /// If the placement is not one device, or has no room for the weights; [`EngineError::Cancelled`] if `progress`
-    /// breaks.
+    /// If a device has no room for the weights; [`EngineError::Cancelled`] if `progress` breaks.
     pub fn random(
         placement: &Placement,
         config: &GemmaConfig,
@@ -32,10 +32,6 @@ impl Engine {
         cache: ExecutableCache,
         progress: OnProgress<'_>,
     ) -> Result<Self, EngineError> {
-        let devices = placement.devices().len();
-        if devices != 1 {
-            return Err(EngineError::RandomMesh { devices });
-        }
         let unloaded = Self::unloaded_of(placement, config, dtype)?.with_cache(cache);
         let started = Instant::now();
         let weights = weights(unloaded.engine(), progress)?;
@@ -49,28 +45,30 @@ fn weights(engine: &Engine, progress: OnProgress<'_>) -> Result<Weights, EngineE
     let mut report = Progress { done: 0, total: 0 };
     let weights: Vec<_> = interface
         .params()
-        .filter_map(|(param, _)| match &param.role {
-            ParamRole::Weight(spec) => Some((spec, &param.ty)),
+        .filter_map(|(param, sharding)| match &param.role {
+            ParamRole::Weight(tensor) => Some((tensor, &param.ty, sharding)),
             ParamRole::Input(_) | ParamRole::State { .. } => None,
         })
         .collect();
-    report.total = weights.iter().map(|(_, ty)| ty.byte_size() as u64).sum();
+    report.total = weights.iter().map(|(_, ty, _)| ty.byte_size() as u64).sum();
+    let mut shard_bytes = 0;
     let mut buffers = HashMap::new();
-    for (spec, ty) in weights {
+    for (tensor, ty, sharding) in weights {
         if progress(report) == ControlFlow::Break(()) {
             return Err(EngineError::Cancelled);
         }
-        let normal = synth::distribution(&engine.config, &spec.weight);
-        let buffer = arrays
-            .make(ty, normal, key(&spec.name))
-            .map_err(|source| EngineError::RandomWeight { tensor: spec.name.clone(), source })?;
-        buffers.insert(spec.name.clone(), ShardedBuffer::new(vec![buffer]));
+        let normal = synth::tensor_distribution(&engine.config, tensor);
+        let shards = arrays
+            .make(ty, sharding, normal, key(&tensor.name))
+            .map_err(|source| EngineError::RandomWeight { tensor: tensor.name.clone(), source })?;
+        buffers.insert(tensor.name.clone(), ShardedBuffer::new(shards));
+        shard_bytes += TensorType::new(ty.dtype, sharding.shard_shape()).byte_size() as u64;
         report.done += ty.byte_size() as u64;
     }
     // Done in any case: a cancellation that comes now is the caller's to act upon.
     let _ = progress(report);
-    let stats = LoadStats { bytes: report.total, ..LoadStats::default() };
-    Ok(Weights::of_buffers(buffers, vec![stats]))
+    let stats = LoadStats { bytes: shard_bytes, ..LoadStats::default() };
+    Ok(Weights::of_buffers(buffers, vec![stats; engine.placement.addressable_devices().count()]))
 }
 
 /// A key that no other weight has.

@@ -7,13 +7,6 @@ use crate::encoding::{Encoding, WeightPart};
 use crate::weights::WeightSpec;
 use crate::writing::Entry;
 
-/// Standard deviation of codes of 8 bits, of which the furthest quantile is 4.33 from zero.
-const INT8_STD: f64 = 29.0;
-/// Standard deviation of codes of 4 bits, as that of groups which are scaled by their largest weight.
-const INT4_STD: f64 = 2.8;
-/// Spread of scales about their mean, which they are far from leaving by as much again.
-const SCALE_SPREAD: f64 = 0.06;
-
 /// What the elements of a tensor are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filling {
@@ -61,18 +54,14 @@ impl Filling {
         encoding: Encoding,
         weights: Normal,
     ) -> Option<EncodedQuantiles> {
-        let code_std = if matches!(encoding, Encoding::Int4(_)) { INT4_STD } else { INT8_STD };
+        let codes = weights.of_part(WeightPart::Codes, encoding);
         match self {
-            Self::Part(WeightPart::Scales, dtype) => {
-                let mean = weights.std / code_std;
-                Some(quantiles.encoded(mean, SCALE_SPREAD * mean, dtype))
+            Self::Part(part, dtype) => {
+                let Normal { mean, std } = weights.of_part(part, encoding);
+                Some(quantiles.encoded(mean, std, dtype))
             }
-            Self::Part(WeightPart::Offsets, dtype) => Some(quantiles.encoded(weights.mean, 0.0, dtype)),
-            Self::Part(WeightPart::Values | WeightPart::Codes, dtype) => {
-                Some(quantiles.encoded(weights.mean, weights.std, dtype))
-            }
-            Self::Int8 => Some(quantiles.int8(INT8_STD)),
-            Self::Int4 => Some(quantiles.int4_pairs(INT4_STD)),
+            Self::Int8 => Some(quantiles.int8(codes.std)),
+            Self::Int4 => Some(quantiles.int4_pairs(codes.std)),
             Self::Shape => None,
         }
     }

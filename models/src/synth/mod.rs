@@ -17,7 +17,7 @@ use crate::tokenizer::{synthetic_tokenizer_config_json, synthetic_tokenizer_json
 use crate::writing::{OutputDirectory, WriteError};
 use shard::Plan;
 
-pub use scale::{Normal, distribution};
+pub use scale::{Normal, distribution, tensor_distribution};
 
 /// How to make up a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! How large random weights are, so that a made-up model computes with numbers like a trained one's.
 
 use crate::config::{Architecture, GemmaConfig};
+use crate::encoding::{Encoding, WeightPart, WeightTensor};
 use crate::weights::{WeightRole, WeightSpec};
 
 /// A normal distribution.
@@ -18,6 +19,12 @@ const LOGIT_STD: f64 = 4.0;
 const NORM_STD: f64 = 0.05;
 /// How far, in standard deviations, the current token's own logit stands out.
 const SELF_LOGIT: f64 = 2.0;
+/// Standard deviation of codes of 8 bits, of which the furthest quantile is 4.33 from zero.
+const INT8_STD: f64 = 29.0;
+/// Standard deviation of codes of 4 bits, as that of groups which are scaled by their largest weight.
+const INT4_STD: f64 = 2.8;
+/// Spread of scales about their mean, which they are far from leaving by as much again.
+const SCALE_SPREAD: f64 = 0.06;
 
 /// The distribution of the elements of one weight.
 ///
@@ -44,6 +51,26 @@ pub fn distribution(config: &GemmaConfig, spec: &WeightSpec) -> Normal {
         | WeightRole::Down => {
             let fan_in = spec.dims.last().copied().unwrap_or(1);
             Normal { mean: 0.0, std: (fan_in as f64).sqrt().recip() }
+        }
+    }
+}
+
+/// The distribution of the elements of one tensor of a weight, in the encoding of `config`. Codes, which are rounded to
+/// whole numbers, times scales are as large as the weight's own elements would be.
+pub fn tensor_distribution(config: &GemmaConfig, tensor: &WeightTensor) -> Normal {
+    let weights = distribution(config, &tensor.weight);
+    weights.of_part(tensor.part, config.encodings.of(&tensor.weight))
+}
+
+impl Normal {
+    /// The distribution of what is in one part of weights that are distributed like this and encoded.
+    pub(super) fn of_part(self, part: WeightPart, encoding: Encoding) -> Self {
+        let codes = if matches!(encoding, Encoding::Int4(_)) { INT4_STD } else { INT8_STD };
+        match part {
+            WeightPart::Values => self,
+            WeightPart::Codes => Self { mean: 0.0, std: codes },
+            WeightPart::Scales => Self { mean: self.std / codes, std: SCALE_SPREAD * self.std / codes },
+            WeightPart::Offsets => Self { mean: self.mean, std: 0.0 },
         }
     }
 }

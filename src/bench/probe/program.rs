@@ -67,9 +67,10 @@ impl ProbeProgram {
                 let single = Placement::single(client, device);
                 let mut arrays = RandomArrays::new(&single, &cache)?;
                 let numbered = operands.iter().zip(0u64..);
-                let make = |(ty, key)| arrays.make(ty, Normal { mean: 0.0, std: 1.0 }, key);
-                let made = numbered.map(make).collect::<Result<_, _>>();
-                made.map_err(|source| BenchError::ProbeOperands { program: name, source })?
+                let make = |(ty, key)| arrays.make_whole(ty, Normal { mean: 0.0, std: 1.0 }, key);
+                let made = numbered.map(make).collect::<Result<Vec<_>, _>>();
+                let made = made.map_err(|source| BenchError::ProbeOperands { program: name, source })?;
+                made.into_iter().flatten().collect()
             }
         };
         Ok(Self { name, executable, arguments, work })

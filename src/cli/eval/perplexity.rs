@@ -50,7 +50,7 @@ pub(super) fn run(args: &EvalArgs, ui: &Ui) -> Result<()> {
 /// The likelihood of documents, with progress.
 ///
 /// # Errors
-/// As [`likelihood`].
+/// As [`likelihood`]; where the device ran out of memory, with what fits.
 pub fn measure(
     session: &Session,
     corpus: &Corpus,
@@ -67,7 +67,7 @@ pub fn measure(
     let likelihood = likelihood(&session.engine, &corpus.documents, windowing, rows, &mut show);
     bar.finish_and_clear();
     session.tell_compilations(ui);
-    Ok(likelihood?)
+    likelihood.map_err(|error| session.explain(error))
 }
 
 fn corpus(args: &EvalArgs, model: &Model, ui: &Ui) -> Result<Corpus> {

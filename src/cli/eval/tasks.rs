@@ -51,7 +51,8 @@ pub(super) fn run(args: &EvalArgs, file: Option<&Path>, ui: &Ui) -> Result<()> {
     let answers = answers(&session.engine, tokenizer, &prompts, args.max_new_tokens, rows, &mut show);
     bar.finish_and_clear();
     session.tell_compilations(ui);
-    let results = Results::grade(questions, answers?);
+    let answers = answers.map_err(|error| session.explain(error))?;
+    let results = Results::grade(questions, answers);
 
     if args.json {
         let settings = json!({
