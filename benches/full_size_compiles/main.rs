@@ -5,9 +5,14 @@
 //! and some GB of memory. `-- --only TEXT` takes the cases with that in their names, `--rounds N` compiles each N times
 //! and takes the least, `--keep DIR` keeps the bundles. It prints a table and writes the same as JSON to
 //! `full_size_compiles.json` in the folder of build outputs. Exit code 1 says that a bar was missed.
+//!
+//! `-- --programs TARGET` compiles every program of every model for one device instead, in batches of 1, 8 and 32
+//! sequences, and prints a table of them. Each is added to a file as soon as it is there, and taken from it the next
+//! time: `--record FILE`, or `full_size_programs.jsonl` in the folder of build outputs.
 
 mod cases;
 mod measure;
+mod programs;
 mod table;
 
 use std::path::PathBuf;
@@ -20,6 +25,8 @@ struct Options {
     only: Option<String>,
     rounds: usize,
     keep: Option<PathBuf>,
+    programs: Option<String>,
+    record: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -33,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { only: None, rounds: 1, keep: None };
+    let mut options = Options { only: None, rounds: 1, keep: None, programs: None, record: None };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
@@ -41,11 +48,17 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--bench" => {}
             "--only" => options.only = Some(value()?),
             "--keep" => options.keep = Some(value()?.into()),
+            "--programs" => options.programs = Some(value()?),
+            "--record" => options.record = Some(value()?.into()),
             "--rounds" => {
                 let rounds = value()?.parse().ok().filter(|&rounds| rounds > 0);
                 options.rounds = rounds.ok_or("--rounds needs a number from 1")?;
             }
-            other => return Err(format!("unknown option `{other}`: there are --only, --rounds and --keep")),
+            other => {
+                return Err(format!(
+                    "unknown option `{other}`: there are --only, --rounds, --keep, --programs and --record"
+                ));
+            }
         }
     }
     Ok(options)
@@ -54,6 +67,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
 fn run(options: &Options) -> Result<ExitCode, String> {
     let scratch = tempfile::tempdir().map_err(|error| error.to_string())?;
     let directory = options.keep.as_deref().unwrap_or(scratch.path());
+    if let Some(target) = &options.programs {
+        let record = options.record.clone().unwrap_or_else(|| beside_builds("full_size_programs.jsonl"));
+        println!("{}", programs::run(target, options.only.as_deref(), directory, &record)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut measured: Vec<Measured> = Vec::new();
     for group in GROUPS {
         let wanted = |case: &&cases::Case| {
@@ -79,7 +97,7 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     }
     println!("{}", table::markdown(&measured));
     let json = serde_json::to_string_pretty(&measured).map_err(|error| error.to_string())?;
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("full_size_compiles.json");
+    let file = beside_builds("full_size_compiles.json");
     std::fs::write(&file, json).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     eprintln!("the figures are in {}", file.display());
     let missed: Vec<String> = measured.iter().flat_map(Measured::missed).collect();
@@ -87,4 +105,9 @@ fn run(options: &Options) -> Result<ExitCode, String> {
         eprintln!("missed: {bar}");
     }
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// A file in the folder of build outputs.
+fn beside_builds(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name(name)
 }

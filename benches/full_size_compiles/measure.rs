@@ -39,10 +39,12 @@ pub enum Outcome {
 /// Bytes, operations and the estimate are those of one device.
 #[derive(Serialize)]
 pub struct Compiled {
+    pub program: String,
     pub plugin: String,
     pub weights_bytes: u64,
     pub kv_cache_bytes: u64,
     pub kv_cache_saved_bytes: u64,
+    pub temporaries_bytes: u64,
     pub total_bytes: u64,
     pub memory_ratio: f64,
     pub hbm_bytes: u64,
@@ -56,8 +58,8 @@ pub struct Compiled {
     pub compile_s: f64,
     /// The most memory of the compiler's process, the least of all rounds.
     pub compile_bytes: u64,
-    /// Processor time of the whole command: building, lowering, compiling, writing; the least of all rounds. It is
-    /// what can be compared where other programs run at the same time.
+    /// Processor time of the whole command: building, lowering, compiling, writing, of all programs of the bundle; the
+    /// least of all rounds. It is what can be compared where other programs run at the same time.
     pub command_cpu_s: f64,
     /// What the command took over what it took for the first program of the group.
     pub over_first: Option<OverFirst>,
@@ -81,36 +83,58 @@ pub struct OverFirst {
 pub fn measure(case: &Case, bundle: &Path) -> Result<Measured, String> {
     let Case { model, target, mesh, phase, batch, context, bars } = *case;
     let phase_name = if phase == Phase::Decode { "decode" } else { "prefill" };
-    let (batch_text, context_text) = (batch.to_string(), context.to_string());
-    let mut sizes = vec!["--model", model, "--target", target, "--batch", &batch_text];
-    sizes.extend(["--context", context_text.as_str()]);
+    let mut sizes = arguments(model, target, batch, context);
     if !mesh.is_empty() {
-        sizes.extend(["--mesh", mesh]);
+        sizes.extend(["--mesh", mesh].map(str::to_owned));
     }
-    let bundle_text = bundle.display().to_string();
-    let mut compile = vec!["compile", "--json", "--force", "--out", &bundle_text, "--phase", phase_name];
-    compile.extend(&sizes);
+    let mut programs = vec!["--phase".to_owned(), phase_name.to_owned()];
     if phase == Phase::Prefill {
-        compile.extend(["--tokens", &context_text]);
+        programs.extend(["--tokens".to_owned(), context.to_string()]);
     }
-    let before = children_cpu_s();
-    let result = match lapidary(&compile)? {
+    let result = match compile(&sizes, &programs, bundle)? {
         Err(error) => Outcome::Refused { error },
-        Ok(_) => {
-            let command_cpu_s = children_cpu_s() - before;
-            let manifest = std::fs::read(bundle.join("manifest.json")).map_err(|error| error.to_string())?;
-            let manifest: Value = serde_json::from_slice(&manifest).map_err(|error| error.to_string())?;
-            let report = lapidary(&["inspect", "--json", "--top", "0", &bundle_text])??;
-            let plan = lapidary(&[&["plan", "--json"], sizes.as_slice()].concat())??;
-            let compiled = Compiled::read(&manifest, &report["programs"][0], &plan["limits"], command_cpu_s);
-            Outcome::Compiled(Box::new(compiled))
+        Ok(compiled) => {
+            let plan = lapidary(&[&["plan".to_owned(), "--json".to_owned()], sizes.as_slice()].concat())??;
+            let first = compiled.into_iter().next().ok_or("a bundle without programs")?;
+            let limits = plan["limits"]["batch"].as_u64().zip(plan["limits"]["context"].as_u64());
+            Outcome::Compiled(Box::new(Compiled { limits: limits.map(|(b, c)| [b, c]), ..first }))
         }
     };
     Ok(Measured { model, target, mesh, phase: phase_name, batch, context, result, bars, name: case.name() })
 }
 
+/// The arguments that say which model, target and sizes.
+pub fn arguments(model: &str, target: &str, batch: usize, context: usize) -> Vec<String> {
+    let (batch, context) = (batch.to_string(), context.to_string());
+    ["--model", model, "--target", target, "--batch", &batch, "--context", &context].map(str::to_owned).into()
+}
+
+/// Compiles programs into `bundle` and reads the report on each; or the command's own error.
+///
+/// # Errors
+/// If the command cannot be run, or says what it never should.
+pub fn compile(
+    sizes: &[String],
+    programs: &[String],
+    bundle: &Path,
+) -> Result<Result<Vec<Compiled>, String>, String> {
+    let bundle_text = bundle.display().to_string();
+    let command = ["compile", "--json", "--force", "--out", &bundle_text].map(str::to_owned);
+    let before = children_cpu_s();
+    if let Err(error) = lapidary(&[&command, sizes, programs].concat())? {
+        return Ok(Err(error));
+    }
+    let command_cpu_s = children_cpu_s() - before;
+    let manifest = std::fs::read(bundle.join("manifest.json")).map_err(|error| error.to_string())?;
+    let manifest: Value = serde_json::from_slice(&manifest).map_err(|error| error.to_string())?;
+    let report = lapidary(&["inspect", "--json", "--top", "0", &bundle_text].map(str::to_owned))??;
+    let reports = report["programs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let read = |(index, report)| Compiled::read(&manifest, index, report, command_cpu_s);
+    Ok(Ok(reports.iter().enumerate().map(read).collect()))
+}
+
 /// What the command prints as JSON, or its error. A plan that does not fit exits with 1 and prints all the same.
-fn lapidary(arguments: &[&str]) -> Result<Result<Value, String>, String> {
+fn lapidary(arguments: &[String]) -> Result<Result<Value, String>, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_lapidary")).args(arguments).output();
     let output = output.map_err(|error| error.to_string())?;
     match output.status.code() {
@@ -134,7 +158,8 @@ fn children_cpu_s() -> f64 {
 }
 
 impl Compiled {
-    fn read(manifest: &Value, report: &Value, limits: &Value, command_cpu_s: f64) -> Self {
+    /// The report on the program number `index` of a bundle.
+    fn read(manifest: &Value, index: usize, report: &Value, command_cpu_s: f64) -> Self {
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let ratio = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
         let memory = &report["memory"];
@@ -145,12 +170,14 @@ impl Compiled {
             let counted = collectives.iter().filter(|each| (each["kind"] == "all-reduce") == wanted);
             counted.map(|each| number(&each["count"])).sum()
         };
-        let compile = &manifest["programs"][0]["compile"];
+        let compile = &manifest["programs"][index]["compile"];
         let plugin = &manifest["plugin"];
         Self {
+            program: report["name"].as_str().unwrap_or("?").to_owned(),
             plugin: [&plugin["kind"], &plugin["version"]].map(|text| text.as_str().unwrap_or("?")).join(" "),
             weights_bytes,
             kv_cache_bytes,
+            temporaries_bytes: number(&memory["temporaries_bytes"]),
             kv_cache_saved_bytes: number(&memory["kv_cache_saved_bytes"]),
             total_bytes,
             memory_ratio: total_bytes as f64 / (weights_bytes + kv_cache_bytes) as f64,
@@ -165,7 +192,7 @@ impl Compiled {
             compile_bytes: number(&compile["peak_process_bytes"]),
             command_cpu_s,
             over_first: None,
-            limits: limits["batch"].as_u64().zip(limits["context"].as_u64()).map(|(b, c)| [b, c]),
+            limits: None,
         }
     }
 }
