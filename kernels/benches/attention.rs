@@ -1,69 +1,90 @@
-//! Attention of many queries beside the rate of matrix products, and of one beside the bandwidth at which its cache is
-//! read. `cargo bench -p lapidary-kernels --bench attention`, or only some forms: `... -- amx_bf16`.
+//! Attention beside its limit: the bandwidth at which its cache is read for one query a sequence, the products of the
+//! processor for many.
+//!
+//! `cargo bench -p lapidary-kernels --bench attention`, or only some: `-- gemma2-2b avx2 8192` (models, forms, slots).
+//! With `-- --splice docs/kernels.md` the table there is written anew.
 
 mod common;
 
-use std::time::Instant;
-
-use common::forms;
+use common::limits::Limits;
+use common::models::{MODELS, Model};
+use common::options::Options;
+use common::table::Table;
+use common::timing::{Work, best_of};
 use half::bf16;
 use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, attention};
 
-/// `(name, kv heads, group, head_dim)` of Gemma 2 2B, 9B and 27B and Gemma 1 7B.
-const MODELS: &[(&str, usize, usize, usize)] =
-    &[("2b", 4, 2, 256), ("9b", 8, 2, 256), ("27b", 16, 2, 128), ("gemma1-7b", 16, 1, 256)];
+/// Queries of a sequence: the last tokens of full caches.
+const QUERIES: [usize; 2] = [1, 512];
 
-/// `(sequences, queries, slots, window)`; the queries are the last tokens of full caches.
-const CASES: &[(usize, usize, usize, Option<i32>)] = &[
-    (1, 512, 512, None),
-    (1, 512, 8192, None),
-    (1, 512, 4608, Some(4096)),
-    (1, 1, 8192, None),
-    (8, 1, 1024, None),
-];
+/// Bytes that copies of a cache have together, so that no cache of the processor holds one from one call to the next.
+const COPIES_BYTES: usize = 768 << 20;
 
 fn main() {
-    let pool = Pool::global();
-    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    println!("{} threads, {}", pool.threads(), Features::detect());
-    for &(name, kv_heads, group, head_dim) in MODELS {
-        for &(batch, queries, slots, window) in CASES {
-            let shape = AttentionShape { batch, queries, kv_heads, group, slots, head_dim };
-            let cache = vec![bf16::from_f32(0.5); batch * kv_heads * slots * head_dim];
-            let query = vec![bf16::from_f32(0.25); batch * queries * kv_heads * group * head_dim];
-            let positions: Vec<i32> =
-                (0..batch).flat_map(|_| (slots - queries) as i32..slots as i32).collect();
-            let slot_positions: Vec<i32> = (0..batch).flat_map(|_| 0..slots as i32).collect();
-            let operands = AttentionOperands {
-                query: &query,
-                positions: &positions,
-                keys: &cache,
-                values: &cache,
-                slot_positions: &slot_positions,
-            };
-            let numbers = AttentionNumbers { scale: 0.0625, softcap: Some(50.0), window };
-            let seen = |position: &i32| (position + 1).min(window.unwrap_or(i32::MAX)) as usize;
-            let pairs: usize = positions.iter().map(seen).sum();
-            let operations = 4 * pairs * kv_heads * group * head_dim;
-            for (form, features) in forms() {
-                if !asked.is_empty() && !asked.iter().any(|asked| asked == form) {
-                    continue;
-                }
-                let mut out = vec![bf16::ZERO; query.len()];
-                let mut best = f64::INFINITY;
-                for _ in 0..5 {
-                    let started = Instant::now();
-                    let done = attention(pool, features, shape, numbers, operands, &mut out);
-                    best = best.min(started.elapsed().as_secs_f64());
-                    assert!(done.is_ok());
-                }
-                println!(
-                    "{name:10} {batch} x {queries:3} queries over {slots:4} {form:12} {:8.3} ms {:6.1} GB/s {:6.0} GFLOP/s",
-                    best * 1e3,
-                    (4 * cache.len()) as f64 / best / 1e9,
-                    operations as f64 / best / 1e9
-                );
+    let options = Options::of_arguments();
+    let (pool, best) = (Pool::global(), Features::detect());
+    let mut limits = Limits::measure(pool);
+    let memory = vec![bf16::from_f32(0.5); COPIES_BYTES / size_of::<bf16>()];
+    let slots = options.numbers_or(&[512, 8192]);
+    let cases: Vec<(usize, usize)> =
+        QUERIES.iter().flat_map(|&queries| slots.iter().map(move |&slots| (queries, slots))).collect();
+    let columns = cases.iter().map(|(queries, slots)| {
+        format!("{queries} {} over {slots}", if *queries == 1 { "query" } else { "queries" })
+    });
+    let mut table = Table::new("model", columns);
+    let names = MODELS.map(|model| model.name);
+    for model in MODELS.iter().filter(|model| options.wants(model.name, &names)) {
+        let mut ratios = Vec::new();
+        for &(queries, slots) in &cases {
+            let mut ratio = None;
+            for (form, features) in options.forms() {
+                let (seconds, work) = measure(pool, features, model, (queries, slots), &memory);
+                let what = format!("{}, {queries} queries over {slots}, {form}", model.name);
+                let found = work.ratio(&mut limits, &what, seconds);
+                ratio = ratio.or(Some(found).filter(|_| features == best));
             }
+            ratios.push(ratio);
         }
+        let Model { name, kv_heads, head_dim, .. } = model;
+        table.row(format!("{name} [{kv_heads} x {}, {head_dim}]", model.group()), ratios);
     }
+    println!("{}", limits.describe());
+    if let Some(document) = &options.splice {
+        table.splice(&limits.describe(), document, "attention");
+    }
+}
+
+/// Seconds of attention over a full cache, and what there is to do.
+fn measure(
+    pool: &Pool,
+    features: Features,
+    model: &Model,
+    (queries, slots): (usize, usize),
+    memory: &[bf16],
+) -> (f64, Work) {
+    let (kv_heads, group, head_dim) = (model.kv_heads, model.group(), model.head_dim);
+    let shape = AttentionShape { batch: 1, queries, kv_heads, group, slots, head_dim };
+    let numbers = AttentionNumbers { scale: 0.0625, softcap: Some(50.0), window: None };
+    let heads = kv_heads * group;
+    let query = vec![bf16::from_f32(0.25); queries * heads * head_dim];
+    let positions: Vec<i32> = (slots.saturating_sub(queries) as i32..slots as i32).collect();
+    let slot_positions: Vec<i32> = (0..slots as i32).collect();
+    let cache = kv_heads * slots * head_dim;
+    let copies: Vec<(&[bf16], &[bf16])> =
+        memory.chunks_exact(2 * cache).map(|both| both.split_at(cache)).collect();
+    let mut out = vec![bf16::ZERO; query.len()];
+    let seconds = best_of(copies.len(), |copy| {
+        let (keys, values) = copies[copy];
+        let operands = AttentionOperands {
+            query: &query,
+            positions: &positions,
+            keys,
+            values,
+            slot_positions: &slot_positions,
+        };
+        assert!(attention(pool, features, shape, numbers, operands, &mut out).is_ok());
+    });
+    // Each query sees its own position and all before it.
+    let pairs: usize = positions.iter().map(|&position| position as usize + 1).sum();
+    (seconds, Work { bytes: 2 * cache * size_of::<bf16>(), operations: 4 * pairs * heads * head_dim })
 }

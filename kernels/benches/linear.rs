@@ -1,66 +1,58 @@
-//! Each form of the linear kernel beside its limit: the read bandwidth of memory for few rows, and the rate of matrix
-//! products that one shape reaches for many. `cargo bench -p lapidary-kernels`, or only some:
-//! `cargo bench -p lapidary-kernels -- "2b up" amx_bf16 1 512` (shapes, forms, rows).
+//! The linear kernel beside its limit: the bandwidth of memory for few rows, the products of the processor for many.
+//!
+//! `cargo bench -p lapidary-kernels --bench linear`, or only some: `-- "gemma2-2b q" avx512_bf16 portable 1 16` (weights,
+//! forms, rows). With `-- --splice docs/kernels.md` the table there is written anew.
 
 mod common;
 
-use std::time::Instant;
-
-use common::{bandwidth, forms};
+use common::limits::Limits;
+use common::models::{LARGEST_WEIGHT, Projection, projections};
+use common::options::Options;
+use common::table::Table;
+use common::timing::{Work, best_of};
 use half::bf16;
-use lapidary_kernels::{Features, Instructions, LinearResult, LinearShape, Pool, linear};
+use lapidary_kernels::{Features, LinearResult, LinearShape, Pool, linear};
 
-/// `(name, outputs, inputs)` of the projections of Gemma 2 2B, 9B and 27B and Gemma 1 7B; the vocabulary is cut.
-const SHAPES: &[(&str, usize, usize)] = &[
-    ("2b q", 2048, 2304),
-    ("2b k", 1024, 2304),
-    ("2b up", 9216, 2304),
-    ("2b down", 2304, 9216),
-    ("2b lm_head/4", 64000, 2304),
-    ("9b up", 14336, 3584),
-    ("27b q", 4096, 4608),
-    ("27b down", 4608, 36864),
-    ("gemma1-7b down", 3072, 24576),
-];
+/// Bytes that copies of a weight have together, so that no cache holds one from one call to the next.
+const COPIES_BYTES: usize = 768 << 20;
 
 fn main() {
-    let pool = Pool::global();
-    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let rows: Vec<usize> = asked.iter().filter_map(|arg| arg.parse().ok()).collect();
-    let rows = if rows.is_empty() { vec![1, 2, 4, 8, 16, 512] } else { rows };
-    let wanted = |name: &str, all: &[&str]| {
-        asked.iter().any(|arg| arg == name) || !all.iter().any(|name| asked.iter().any(|arg| arg == name))
-    };
-    let shapes: Vec<&str> = SHAPES.iter().map(|shape| shape.0).collect();
-    let names: Vec<&str> = Instructions::ALL.iter().map(|i| i.name()).collect();
-    println!("{} threads, {}", pool.threads(), Features::detect());
-    println!("read bandwidth {:.1} GB/s", bandwidth(pool) / 1e9);
-    for &(name, outputs, inputs) in SHAPES.iter().filter(|shape| wanted(shape.0, &shapes)) {
-        // Several copies, so that no cache holds the weight from one call to the next.
-        let copies = (512usize << 20).div_ceil(outputs * inputs * 2);
-        let weights: Vec<Vec<bf16>> =
-            (0..copies).map(|_| vec![bf16::from_f32(0.5); outputs * inputs]).collect();
+    let options = Options::of_arguments();
+    let (pool, best) = (Pool::global(), Features::detect());
+    let mut limits = Limits::measure(pool);
+    let memory = vec![bf16::from_f32(0.5); LARGEST_WEIGHT];
+    let rows = options.numbers_or(&[1, 8, 512]);
+    let mut table = Table::new("weight", rows.iter().map(|rows| format!("{rows} rows")));
+    let projections = projections();
+    let names: Vec<&str> = projections.iter().map(|each| each.name.as_str()).collect();
+    for Projection { name, outputs, inputs } in
+        projections.iter().filter(|each| options.wants(&each.name, &names))
+    {
+        let (outputs, inputs) = (*outputs, *inputs);
+        let bytes = outputs * inputs * size_of::<bf16>();
+        let weights: Vec<&[bf16]> =
+            memory.chunks_exact(outputs * inputs).take(COPIES_BYTES.div_ceil(bytes)).collect();
+        let mut ratios = Vec::new();
         for &rows in &rows {
+            let shape = LinearShape { rows, inputs, outputs };
             let x = vec![bf16::from_f32(0.25); rows * inputs];
             let mut out = vec![bf16::ZERO; rows * outputs];
-            let shape = LinearShape { rows, inputs, outputs };
-            for (form, features) in forms().into_iter().filter(|form| wanted(form.0, &names)) {
-                let mut best = f64::INFINITY;
-                for weight in weights.iter().cycle().take(if rows > 64 { 4 } else { copies.max(12) }) {
-                    let started = Instant::now();
-                    let done = linear(pool, features, shape, &x, weight, LinearResult::Bf16(&mut out));
-                    best = best.min(started.elapsed().as_secs_f64());
-                    assert!(done.is_ok());
-                }
-                let bytes = (outputs * inputs * 2) as f64;
-                let operations = (2 * rows * outputs * inputs) as f64;
-                println!(
-                    "{name:16} {rows:4} rows {form:12} {:8.3} ms {:6.1} GB/s {:7.0} GFLOP/s",
-                    best * 1e3,
-                    bytes / best / 1e9,
-                    operations / best / 1e9
-                );
+            let mut ratio = None;
+            for (form, features) in options.forms() {
+                let seconds = best_of(weights.len(), |copy| {
+                    let result = LinearResult::Bf16(&mut out);
+                    assert!(linear(pool, features, shape, &x, weights[copy], result).is_ok());
+                });
+                let work = Work { bytes, operations: 2 * rows * outputs * inputs };
+                let found = work.ratio(&mut limits, &format!("{name}, {rows} rows, {form}"), seconds);
+                ratio = ratio.or(Some(found).filter(|_| features == best));
             }
+            ratios.push(ratio);
         }
+        table.row(format!("{name} [{outputs}, {inputs}]"), ratios);
+    }
+    println!("{}", limits.describe());
+    if let Some(document) = &options.splice {
+        table.splice(&limits.describe(), document, "linear");
     }
 }

@@ -1,143 +1,115 @@
-//! Each form of the quantized linear kernel beside its limit: the read bandwidth of memory for few rows, and the rate of
-//! the bf16 layer, which is multiplied by the same tiles, for many. `cargo bench -p lapidary-kernels --bench quantized`,
-//! or only some: `-- "2b up" int4/64 amx_bf16 1 512` (shapes, encodings, forms, rows).
+//! The quantized linear kernel beside its limit: the bandwidth of memory for few rows, the products of bf16 for many.
+//!
+//! `cargo bench -p lapidary-kernels --bench quantized`, or only some: `-- "gemma2-2b q" int4/32 avx2 1 16` (weights,
+//! encodings, forms, rows). With `-- --splice docs/kernels.md` the table there is written anew.
 
 mod common;
 
-use std::time::Instant;
-
-use common::{bandwidth, forms};
+use common::limits::Limits;
+use common::models::{LARGEST_WEIGHT, Projection, projections};
+use common::options::Options;
+use common::table::Table;
+use common::timing::{Work, best_of};
 use half::bf16;
 use lapidary_kernels::{
-    Codes, EncodedWeight, Features, Instructions, LinearResult, LinearShape, Pool, Scales, linear,
-    quantized_linear,
+    Codes, EncodedWeight, Features, LinearResult, LinearShape, Pool, Scales, quantized_linear,
 };
 
-/// `(name, outputs, inputs)` of the projections of Gemma 2 2B, 9B and 27B and Gemma 1 2B and 7B; vocabularies are cut.
-const SHAPES: &[(&str, usize, usize)] = &[
-    ("2b q", 2048, 2304),
-    ("2b k", 1024, 2304),
-    ("2b up", 9216, 2304),
-    ("2b down", 2304, 9216),
-    ("2b lm_head/4", 64000, 2304),
-    ("9b up", 14336, 3584),
-    ("27b q", 4096, 4608),
-    ("27b down", 4608, 36864),
-    ("gemma1-2b up", 16384, 2048),
-    ("gemma1-7b down", 3072, 24576),
-];
-
 /// `(name, bits, elements of a group)`; a group of 0 is a whole row.
-const ENCODINGS: &[(&str, usize, usize)] =
-    &[("int8", 8, 0), ("int8/64", 8, 64), ("int4", 4, 0), ("int4/64", 4, 64), ("int4/32", 4, 32)];
+const ENCODINGS: [(&str, usize, usize); 5] =
+    [("int8", 8, 0), ("int4/64", 4, 64), ("int4", 4, 0), ("int4/32", 4, 32), ("int8/64", 8, 64)];
+
+/// Those in the table, which `lapidary quantize` writes by default.
+const IN_TABLE: usize = 2;
+
+/// Bytes that copies of a weight have together, so that no cache holds one from one call to the next.
+const COPIES_BYTES: usize = 768 << 20;
+
+/// Elements that have a scale, at the least.
+const LEAST_GROUP: usize = 32;
 
 fn main() {
-    let pool = Pool::global();
-    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let rows: Vec<usize> = asked.iter().filter_map(|arg| arg.parse().ok()).collect();
-    let rows = if rows.is_empty() { vec![1, 2, 4, 8, 16, 512] } else { rows };
-    let wanted = |name: &str, all: &[&str]| {
-        asked.iter().any(|arg| arg == name) || !all.iter().any(|name| asked.iter().any(|arg| arg == name))
-    };
-    let shapes: Vec<&str> = SHAPES.iter().map(|shape| shape.0).collect();
-    let encodings: Vec<&str> = ENCODINGS.iter().map(|encoding| encoding.0).collect();
-    let names: Vec<&str> = Instructions::ALL.iter().map(|i| i.name()).collect();
-    println!("{} threads, {}", pool.threads(), Features::detect());
-    for &(name, outputs, inputs) in SHAPES.iter().filter(|shape| wanted(shape.0, &shapes)) {
-        for &(encoding, bits, group) in ENCODINGS.iter().filter(|encoding| wanted(encoding.0, &encodings)) {
-            let weight = Weight::new(bits, outputs, inputs, inputs.checked_div(group).unwrap_or(1));
+    let options = Options::of_arguments();
+    let (pool, best) = (Pool::global(), Features::detect());
+    let mut limits = Limits::measure(pool);
+    let memory = Memory::new();
+    let rows = options.numbers_or(&[1, 8, 512]);
+    let all = ENCODINGS.map(|encoding| encoding.0);
+    let default = &all[..IN_TABLE];
+    let encodings: Vec<_> =
+        ENCODINGS.iter().filter(|encoding| options.chooses(encoding.0, &all, default)).collect();
+    let columns = encodings
+        .iter()
+        .flat_map(|(encoding, ..)| rows.iter().map(move |rows| format!("{encoding}, {rows} rows")));
+    let mut table = Table::new("weight", columns);
+    let projections = projections();
+    let names: Vec<&str> = projections.iter().map(|each| each.name.as_str()).collect();
+    for Projection { name, outputs, inputs } in
+        projections.iter().filter(|each| options.wants(&each.name, &names))
+    {
+        let (outputs, inputs) = (*outputs, *inputs);
+        let mut ratios = Vec::new();
+        for &&(encoding, bits, group) in &encodings {
+            let groups = inputs.checked_div(group).unwrap_or(1);
+            let weights = memory.weights(bits, (outputs, inputs), groups);
+            let bytes = outputs * (inputs * bits / 8 + groups * size_of::<bf16>());
             for &rows in &rows {
                 let shape = LinearShape { rows, inputs, outputs };
                 let x = vec![bf16::from_f32(0.25); rows * inputs];
-                let dense = dense_rate(pool, shape, &x);
-                for (form, features) in forms().into_iter().filter(|form| wanted(form.0, &names)) {
-                    // The same moment's bandwidth, as other machines share the memory.
-                    let bandwidth = bandwidth(pool);
-                    let seconds = weight.best(pool, features, shape, &x);
-                    let bytes = weight.bytes() as f64 / seconds;
-                    let operations = (2 * rows * outputs * inputs) as f64 / seconds;
-                    println!(
-                        "{name:14} {encoding:7} {rows:4} rows {form:11} {:8.3} ms {:5.1} GB/s = {:.2} of {:4.1}; \
-                         {:5.0} GFLOP/s{}",
-                        seconds * 1e3,
-                        bytes / 1e9,
-                        bytes / bandwidth,
-                        bandwidth / 1e9,
-                        operations / 1e9,
-                        dense.map_or(String::new(), |dense| format!(
-                            " = {:.2} of bf16's {:.0}",
-                            operations / dense,
-                            dense / 1e9
-                        )),
-                    );
+                let mut out = vec![bf16::ZERO; rows * outputs];
+                let mut ratio = None;
+                for (form, features) in options.forms() {
+                    let seconds = best_of(weights.len(), |copy| {
+                        let result = LinearResult::Bf16(&mut out);
+                        let done = quantized_linear(pool, features, shape, &x, weights[copy], result);
+                        assert!(done.is_ok());
+                    });
+                    let work = Work { bytes, operations: 2 * rows * outputs * inputs };
+                    let what = format!("{name}, {encoding}, {rows} rows, {form}");
+                    let found = work.ratio(&mut limits, &what, seconds);
+                    ratio = ratio.or(Some(found).filter(|_| features == best));
                 }
+                ratios.push(ratio);
             }
         }
+        table.row(format!("{name} [{outputs}, {inputs}]"), ratios);
+    }
+    println!("{}", limits.describe());
+    if let Some(document) = &options.splice {
+        table.splice(&limits.describe(), document, "quantized");
     }
 }
 
-/// Codes and scales, as many copies as no cache holds.
-struct Weight {
-    bits: usize,
-    groups: usize,
-    codes: Vec<Vec<u8>>,
+/// What weights are made of.
+struct Memory {
+    int8: Vec<i8>,
+    int4: Vec<u8>,
     scales: Vec<bf16>,
 }
 
-/// Bytes of all copies together.
-const COPIES_BYTES: usize = 448 << 20;
-
-impl Weight {
-    fn new(bits: usize, outputs: usize, inputs: usize, groups: usize) -> Self {
-        let bytes = outputs * inputs * bits / 8;
-        let copies = COPIES_BYTES.div_ceil(bytes);
+impl Memory {
+    fn new() -> Self {
         Self {
-            bits,
-            groups,
-            codes: (0..copies).map(|_| vec![0x3d; bytes]).collect(),
-            scales: vec![bf16::from_f32(0.5); outputs * groups],
+            int8: vec![0x3d; LARGEST_WEIGHT],
+            int4: vec![0x3d; LARGEST_WEIGHT.div_ceil(2).max(COPIES_BYTES)],
+            scales: vec![bf16::from_f32(0.5); 2 * COPIES_BYTES.max(LARGEST_WEIGHT) / LEAST_GROUP],
         }
     }
 
-    /// Bytes that a call reads.
-    fn bytes(&self) -> usize {
-        self.codes.first().map_or(0, Vec::len) + self.scales.len() * size_of::<bf16>()
+    /// As many copies of a weight as no cache holds.
+    fn weights(
+        &self,
+        bits: usize,
+        (outputs, inputs): (usize, usize),
+        groups: usize,
+    ) -> Vec<EncodedWeight<'_>> {
+        let bytes = outputs * inputs * bits / 8;
+        let codes: Vec<Codes<'_>> = match bits {
+            8 => self.int8.chunks_exact(bytes).map(Codes::Int8).collect(),
+            _ => self.int4.chunks_exact(bytes).map(Codes::Int4).collect(),
+        };
+        let scales = self.scales.chunks_exact(outputs * groups).map(Scales::Bf16);
+        let pairs = codes.into_iter().zip(scales).take(COPIES_BYTES.div_ceil(bytes));
+        pairs.map(|(codes, scales)| EncodedWeight { codes, scales, offsets: None, groups }).collect()
     }
-
-    /// Seconds of the fastest of some calls.
-    fn best(&self, pool: &Pool, features: Features, shape: LinearShape, x: &[bf16]) -> f64 {
-        let mut out = vec![bf16::ZERO; shape.rows * shape.outputs];
-        let calls = if shape.rows > 64 { 4 } else { self.codes.len().max(12) };
-        let mut best = f64::INFINITY;
-        for codes in self.codes.iter().cycle().take(calls) {
-            // SAFETY: bytes are bytes, signed or not.
-            let signed = unsafe { std::slice::from_raw_parts(codes.as_ptr().cast::<i8>(), codes.len()) };
-            let codes = if self.bits == 8 { Codes::Int8(signed) } else { Codes::Int4(codes) };
-            let scales = Scales::Bf16(&self.scales);
-            let weight = EncodedWeight { codes, scales, offsets: None, groups: self.groups };
-            let started = Instant::now();
-            let done = quantized_linear(pool, features, shape, x, weight, LinearResult::Bf16(&mut out));
-            best = best.min(started.elapsed().as_secs_f64());
-            assert!(done.is_ok());
-        }
-        best
-    }
-}
-
-/// Operations a second of the layer in bf16, for many rows.
-fn dense_rate(pool: &Pool, shape: LinearShape, x: &[bf16]) -> Option<f64> {
-    let LinearShape { rows, inputs, outputs } = shape;
-    if rows <= 64 {
-        return None;
-    }
-    let weight = vec![bf16::from_f32(0.5); outputs * inputs];
-    let mut out = vec![bf16::ZERO; rows * outputs];
-    let mut best = f64::INFINITY;
-    for _ in 0..4 {
-        let started = Instant::now();
-        let done = linear(pool, Features::detect(), shape, x, &weight, LinearResult::Bf16(&mut out));
-        best = best.min(started.elapsed().as_secs_f64());
-        assert!(done.is_ok());
-    }
-    Some((2 * rows * outputs * inputs) as f64 / best)
 }

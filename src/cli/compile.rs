@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use lapidary::target::TargetSpec;
 
-use super::program_args::ProgramArgs;
+use super::program_args::{ProgramArgs, SplitArgs};
 use super::ui::Ui;
 use make::MakeArgs;
 
@@ -25,7 +25,7 @@ pub use worker::{WORKER_COMMAND, WorkerArgs, run as worker};
 /// Options that look at a bundle, and need nothing else.
 const LOOKS: [&str; 2] = ["list", "verify"];
 /// What they do not go with.
-const MAKES: [&str; 4] = ["ProgramArgs", "PhaseArgs", "target", "out"];
+const MAKES: [&str; 5] = ["ProgramArgs", "SplitArgs", "PhaseArgs", "target", "out"];
 
 /// Arguments of `compile`.
 #[derive(Args, Debug)]
@@ -48,6 +48,9 @@ Exit code: 0; 1 if --verify finds something that differs; 2 for an error."
 pub struct CompileArgs {
     #[command(flatten)]
     program: Option<ProgramArgs>,
+
+    #[command(flatten)]
+    split: SplitArgs,
 
     /// Devices to compile for, which need not be here; `lapidary targets` lists them.
     #[arg(long, value_name = "TARGET", required_unless_present_any = LOOKS)]
@@ -78,12 +81,12 @@ pub struct CompileArgs {
 /// # Errors
 /// If a bundle cannot be made or read.
 pub fn run(args: CompileArgs, ui: &Ui) -> Result<ExitCode> {
-    let CompileArgs { program, target, out, make, list, verify, json } = args;
+    let CompileArgs { program, split, target, out, make, list, verify, json } = args;
     match (verify, list, program, target, out) {
         (Some(directory), _, _, _, _) => verify::run(&directory, json, ui),
         (None, Some(directory), _, _, _) => list::run(&directory, json),
         (None, None, Some(program), Some(target), Some(out)) => {
-            make::run(&program, &target, &out, &make, json, ui)
+            make::run((&program, &split), &target, &out, &make, json, ui)
         }
         // The parser has asked for them.
         (None, None, _, _, _) => bail!("nothing to compile: give --model, --target and --out"),

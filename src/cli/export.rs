@@ -12,7 +12,7 @@ use serde_json::json;
 use super::compile::{Compiler, CompilerArgs};
 use super::exit::Interrupted;
 use super::phases::PhaseArgs;
-use super::program_args::{ProgramArgs, ProgramChoice};
+use super::program_args::{ProgramArgs, ProgramChoice, SplitArgs};
 use super::ui::Ui;
 use super::{device, interrupt, output};
 
@@ -33,6 +33,9 @@ which says what each parameter and result is."
 pub struct ExportArgs {
     #[command(flatten)]
     program: ProgramArgs,
+
+    #[command(flatten)]
+    split: SplitArgs,
 
     #[command(flatten)]
     phases: PhaseArgs,
@@ -71,8 +74,9 @@ pub struct ExportArgs {
 /// is asked for HLO is missing or does not take a program, or the directory is in use or cannot be written. Nothing is
 /// then left behind.
 pub fn run(args: ExportArgs, ui: &Ui) -> Result<()> {
-    let ProgramChoice { model, config, dtype, rules, context } = args.program.read()?;
-    let mesh = args.program.mesh.clone().unwrap_or_default();
+    let ProgramChoice { model, config, dtype, context } = args.program.read()?;
+    let rules = args.split.rules()?;
+    let mesh = args.split.mesh.clone().unwrap_or_default();
     let request = ExportRequest {
         model: &model,
         config: &config,

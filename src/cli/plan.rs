@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::args::whole;
 use super::compile::CompilerArgs;
 use super::output;
-use super::program_args::{ProgramArgs, ProgramChoice};
+use super::program_args::{ProgramArgs, ProgramChoice, SplitArgs};
 use super::ui::Ui;
 use compiled::Compiled;
 
@@ -36,6 +36,9 @@ is not known, 0.")]
 pub struct PlanArgs {
     #[command(flatten)]
     program: ProgramArgs,
+
+    #[command(flatten)]
+    split: SplitArgs,
 
     /// Devices to plan for; `lapidary targets` lists them.
     #[arg(long, value_name = "TARGET")]
@@ -91,12 +94,13 @@ struct Report {
 /// If there is no such model, sizes make no program of it, or mesh, rules and target do not go together; with
 /// `--compile`, if there is no compiler, or it refuses a program for another reason than memory.
 pub fn run(args: PlanArgs, ui: &Ui) -> Result<ExitCode> {
-    let ProgramChoice { model, config, dtype, rules, context } = args.program.read()?;
+    let ProgramChoice { model, config, dtype, context } = args.program.read()?;
+    let rules = args.split.rules()?;
     let request = PlanRequest {
         config: &config,
         dtype,
         target: &args.target,
-        mesh: args.program.mesh.as_ref(),
+        mesh: args.split.mesh.as_ref(),
         rules: &rules,
         batch: args.program.batch,
         context,

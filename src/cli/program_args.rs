@@ -36,16 +36,6 @@ pub struct ProgramArgs {
     #[arg(long, value_name = "bf16|int8|int4[:GROUP]")]
     weights: Option<WeightScheme>,
 
-    /// Devices in a grid of named axes, such as data=2,model=4: the rows of a batch are split over data; heads,
-    /// feed-forward and vocabulary over model.
-    #[arg(long, value_name = "AXIS=N,...")]
-    pub mesh: Option<Mesh>,
-
-    /// Which axes of the model are split over which axes of the mesh, where that is to differ from the built-in
-    /// rules.
-    #[arg(long, value_name = "FILE.toml")]
-    rules: Option<PathBuf>,
-
     /// Sequences at a time.
     #[arg(long, default_value_t = 1, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
     pub batch: usize,
@@ -55,7 +45,32 @@ pub struct ProgramArgs {
     context: Option<usize>,
 }
 
-/// A model's sizes and how it is split, read and checked.
+/// How programs are split.
+#[derive(Args, Debug)]
+pub struct SplitArgs {
+    /// Devices in a grid of named axes, such as data=2,model=4: the rows of a batch are split over data; heads,
+    /// feed-forward and vocabulary over model.
+    #[arg(long, value_name = "AXIS=N,...")]
+    pub mesh: Option<Mesh>,
+
+    /// Which axes of the model are split over which axes of the mesh, where that is to differ from the built-in
+    /// rules.
+    #[arg(long, value_name = "FILE.toml")]
+    rules: Option<PathBuf>,
+}
+
+impl SplitArgs {
+    /// How logical axes are split.
+    ///
+    /// # Errors
+    /// If the file cannot be read or used.
+    pub fn rules(&self) -> Result<ShardingRules> {
+        let rules = self.rules.as_deref().map(read_rules).transpose()?;
+        Ok(rules.unwrap_or_else(ShardingRules::transformer))
+    }
+}
+
+/// A model's sizes, read and checked.
 pub struct ProgramChoice {
     /// What the model is called.
     pub model: String,
@@ -63,8 +78,6 @@ pub struct ProgramChoice {
     pub config: GemmaConfig,
     /// Element type of activations, and of weights that are not in few bits.
     pub dtype: DType,
-    /// How logical axes are split.
-    pub rules: ShardingRules,
     /// Positions that each sequence can hold.
     pub context: usize,
 }
@@ -80,11 +93,9 @@ impl ProgramArgs {
             config.encodings = Encodings::uniform(&config, scheme)?;
         }
         let stored = preferred_dtype(config.checkpoint_dtype, !config.encodings.is_dense());
-        let rules = self.rules.as_deref().map(read_rules).transpose()?;
         Ok(ProgramChoice {
             model: short_name(&self.model),
             dtype: self.dtype.dtype().unwrap_or(stored),
-            rules: rules.unwrap_or_else(ShardingRules::transformer),
             context: self.context.unwrap_or(config.context),
             config,
         })

@@ -50,18 +50,25 @@ impl Kernels {
         let platform = placement.client().platform_name();
         let target =
             Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
-        if target.name != "cpu" || placement.devices().len() > 1 || self == Self::OFF {
-            return Ok(target.clone());
+        let with_kernels = self.on_this_processor(target);
+        // On a mesh nothing is lowered as a call.
+        if with_kernels.kernels.is_empty() || placement.devices().len() > 1 {
+            return Ok(with_kernels);
         }
         match placement.client().plugin().register_kernels() {
-            Ok(()) => Ok(target.with_kernels(self.on_this_processor())),
+            Ok(()) => Ok(with_kernels),
             // A plugin that takes no custom calls still runs every program.
             Err(error) if error.is_unsupported() => Ok(target.clone()),
             Err(source) => Err(EngineError::Kernels { source: Box::new(source) }),
         }
     }
 
-    fn on_this_processor(self) -> Vec<Kernel> {
+    /// A platform's table with these kernels, in the forms that are worth it on this machine's processor. Other
+    /// platforms than the CPU have none.
+    pub fn on_this_processor(self, target: &Target) -> Target {
+        if target.name != "cpu" {
+            return target.clone();
+        }
         // Without matrix units, many rows are better off with the compiler's own products.
         let (linear, attention) = match Features::detect().has(Instructions::AmxBf16) {
             true => (LINEAR, ATTENTION),
@@ -73,7 +80,10 @@ impl Kernels {
             (self.attention, attention),
             (self.cache, CACHE_WRITE),
         ];
-        all.into_iter().filter_map(|(chosen, kernel)| chosen.then_some(kernel)).collect()
+        let (on, off): (Vec<_>, Vec<_>) = all.into_iter().partition(|(chosen, _)| *chosen);
+        let kernels: Vec<Kernel> = on.into_iter().map(|(_, kernel)| kernel).collect();
+        let switched_off: Vec<&'static str> = off.into_iter().map(|(_, kernel)| kernel.composite).collect();
+        target.with_kernels(kernels).with_switched_off(switched_off)
     }
 }
 

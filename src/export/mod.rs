@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 
 use lapidary_graph::verify::verify_program;
 use lapidary_graph::{DType, Module};
-use lapidary_lower::{EntryShardings, LowerOptions, Mesh, ShardingRules, Target, entry_shardings, lower};
+use lapidary_lower::{
+    EntryShardings, LowerOptions, Lowered, Mesh, ShardingRules, Target, entry_shardings, lower_and_tell,
+};
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::program::{ProgramShape, build};
 use sha2::{Digest, Sha256};
@@ -94,11 +96,20 @@ impl Export {
 }
 
 fn text(request: &ExportRequest<'_>, module: &Module, shape: &ProgramShape) -> Result<String, ExportError> {
-    let verified = verify_program(module)
-        .map_err(|violations| ExportError::Invalid { program: *shape, violations: Box::new(violations) })?;
     let mesh = Some(request.mesh).filter(|mesh| mesh.num_devices() > 1);
     let options = LowerOptions { target: request.lowering(), mesh, rules: request.rules };
-    lower(verified, &options)
+    lowered(module, shape, &options).map(|lowered| lowered.text)
+}
+
+/// A program's module, verified and lowered.
+pub(crate) fn lowered(
+    module: &Module,
+    shape: &ProgramShape,
+    options: &LowerOptions<'_>,
+) -> Result<Lowered, ExportError> {
+    let verified = verify_program(module)
+        .map_err(|violations| ExportError::Invalid { program: *shape, violations: Box::new(violations) })?;
+    lower_and_tell(verified, options)
         .map_err(|source| ExportError::Lower { program: *shape, source: Box::new(source) })
 }
 

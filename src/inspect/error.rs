@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use lapidary_hlo::ReadError;
 
 use crate::bundle::BundleError;
+use crate::export::ExportError;
 use crate::target::TargetError;
 
 /// Why a program could not be inspected.
@@ -87,4 +88,7 @@ pub enum InspectError {
     /// A mesh that is not the target's.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A program that could not be built or lowered.
+    #[error(transparent)]
+    Lowering(#[from] Box<ExportError>),
 }

@@ -4,10 +4,13 @@
 //! The costs come from [`lapidary_hlo`], which reads optimized HLO; here they meet the target's rates, the mesh, and
 //! the names that this package's programs give to layers and parameters. Programs of others are read too, with less to
 //! say about them.
+//!
+//! Before a compiler: which composites of a program are lowered as calls of kernels ([`inspect_lowering`]).
 
 mod against_plan;
 mod caveats;
 mod collectives;
+mod composites;
 mod cost;
 mod error;
 pub mod format;
@@ -31,6 +34,7 @@ use serde::{Serialize, Serializer};
 
 pub use against_plan::{Figure, PlannedProgram, Quantity, Unit};
 pub use collectives::CollectiveSummary;
+pub use composites::{CompositeCount, LoweredProgram, inspect_lowering};
 pub use cost::{Cost, NamedCost, Time};
 pub use error::InspectError;
 pub use layers::{LayerCollective, LayerCost, Part, PartCost};

@@ -107,6 +107,72 @@ fn text_and_protocol_buffer_give_one_report() {
     assert_eq!(reports[0]["name"], reports[1]["name"]);
 }
 
+/// The composites of the only program of the built-in configuration `tiny` under these options, by what became of them.
+fn composites(arguments: &[&str]) -> Vec<Value> {
+    let model = ["inspect", "--model", "tiny", "--phase", "decode", "--json"];
+    let run = run_lapidary(&[&model[..], arguments].concat());
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let programs = report["programs"].as_array().unwrap();
+    assert_eq!(programs.len(), 1);
+    let composites = programs[0]["composites"].as_array().unwrap().clone();
+    for each in &composites {
+        assert_eq!(each["count"].as_u64().unwrap(), each["paths"].as_array().unwrap().len() as u64);
+        assert_eq!(each["kernel"].is_null(), each["decomposed"].is_string(), "{each}");
+        assert_eq!(each["decomposed"].is_null(), each["because"].is_null(), "{each}");
+    }
+    composites
+}
+
+fn named<'a>(composites: &'a [Value], name: &str) -> &'a Value {
+    let found = composites.iter().filter(|each| each["composite"] == name).collect::<Vec<_>>();
+    assert_eq!(found.len(), 1, "{name}: {composites:?}");
+    found[0]
+}
+
+#[test]
+fn composites_of_a_model_are_calls_on_this_processor() {
+    let calls = composites(&["--dtype", "bf16"]);
+    assert!(calls.iter().all(|each| each["kernel"].is_string()), "{calls:?}");
+    let attention = named(&calls, "lapidary.attention");
+    assert_eq!(attention["kernel"], "lapidary_attention");
+    assert_eq!(attention["paths"][0], "layers.0.self_attn.attention");
+    assert_eq!(named(&calls, "lapidary.cache_write")["count"], 2 * attention["count"].as_u64().unwrap());
+    let quantized = composites(&["--dtype", "bf16", "--weights", "int8"]);
+    assert_eq!(named(&quantized, "lapidary.quantized_linear")["kernel"], "lapidary_quantized_linear");
+
+    let arguments = ["inspect", "--model", "tiny", "--dtype", "bf16", "--phase", "decode,prefill"];
+    let text = run_lapidary(&arguments).stdout;
+    let [decode, ..] = text.split("\n\n").collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(decode.starts_with("gemma2_decode_b1_t1_") && decode.contains(" on cpu: "), "{decode}");
+    assert!(text.contains("composites are calls of kernels") && text.contains("gemma2_prefill_b1_"), "{text}");
+}
+
+#[test]
+fn composites_that_are_decomposed_say_why() {
+    let reasons = |arguments: &[&str]| -> Vec<(String, String)> {
+        let decomposed = composites(arguments).into_iter().filter(|each| each["kernel"].is_null());
+        let word = |value: &Value| value.as_str().unwrap().to_string();
+        decomposed.map(|each| (word(&each["composite"]), word(&each["decomposed"]))).collect()
+    };
+    let all_are = |arguments: &[&str], reason: &str| {
+        let reasons = reasons(arguments);
+        assert!(!reasons.is_empty() && reasons.iter().all(|(_, each)| each == reason), "{reasons:?}");
+        assert_eq!(reasons.len(), composites(arguments).len(), "{reasons:?}");
+    };
+    all_are(&["--dtype", "bf16", "--kernels", "off"], "switched_off");
+    all_are(&["--dtype", "f32"], "operands");
+    all_are(&["--dtype", "bf16", "--mesh", "model=2"], "mesh");
+    all_are(&["--dtype", "bf16", "--mesh", "model=4", "--target", "tpu:v5p:2x2x1"], "no_kernel");
+    let some = reasons(&["--dtype", "bf16", "--kernels", "linear,cache"]);
+    assert_eq!(some[0], ("lapidary.attention".to_string(), "switched_off".to_string()));
+    assert!(some.iter().all(|(composite, _)| composite != "lapidary.linear"), "{some:?}");
+
+    let run = run_lapidary(&["inspect", "--model", "tiny", "--phase", "decode", "--dtype", "f32"]);
+    let row = run.stdout.lines().find(|line| line.contains("lapidary.attention")).unwrap();
+    assert!(row.contains(" -  ") && row.contains("its kernel does not take f32["), "{row}");
+}
+
 /// A bundle as `compile` writes it, but for executables.
 fn bundle(directory: &Path) -> String {
     let program = |name: &str, memory: Value| {

@@ -29,6 +29,22 @@ fn what_is_no_compiled_program() {
 }
 
 #[test]
+fn models_and_what_is_asked_of_them() {
+    let sandbox = Sandbox::new();
+    sandbox.write("step.hlo.txt", TEXT);
+    sandbox.refuses("inspect --model nobody", &["no model `nobody`"]);
+    sandbox.refuses("inspect --model tiny --kernels gelu", &["`gelu` is no kernel"]);
+    sandbox.refuses("inspect --model tiny --context 0", &["a program needs at least one token"]);
+    sandbox.refuses("inspect --model tiny --mesh nothing=2", &["nothing"]);
+    sandbox.refuses("inspect --model tiny --html page.html", &["cannot be used with"]);
+    sandbox.refuses("inspect step.hlo.txt --model tiny", &["cannot be used with"]);
+    sandbox.refuses("inspect step.hlo.txt --kernels off", &["cannot be used with"]);
+    sandbox.refuses("inspect step.hlo.txt --phase decode", &["cannot be used with"]);
+    sandbox.refuses("inspect step.hlo.txt --batch 2", &["cannot be used with"]);
+    sandbox.refuses("inspect --batch 2", &["<PATH>"]);
+}
+
+#[test]
 fn programs_that_are_cut_off() {
     let sandbox = Sandbox::new();
     // In the middle of an instruction of the last computation.

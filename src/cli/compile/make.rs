@@ -14,7 +14,7 @@ use super::advice::advise;
 use super::compiler::{Compiler, CompilerArgs};
 use super::list;
 use crate::cli::phases::PhaseArgs;
-use crate::cli::program_args::{ProgramArgs, ProgramChoice};
+use crate::cli::program_args::{ProgramArgs, ProgramChoice, SplitArgs};
 use crate::cli::ui::Ui;
 use crate::cli::xla_flag::XlaFlag;
 use crate::cli::{device, interrupt, xla_flag};
@@ -45,15 +45,16 @@ pub struct MakeArgs {
 /// plugin for the target, a program does not compile, or the directory is in use or cannot be written. Nothing is
 /// then left behind.
 pub fn run(
-    program: &ProgramArgs,
+    (program, split): (&ProgramArgs, &SplitArgs),
     target: &TargetSpec,
     out: &Path,
     args: &MakeArgs,
     json: bool,
     ui: &Ui,
 ) -> Result<ExitCode> {
-    let ProgramChoice { model, config, dtype, rules, context } = program.read()?;
-    let mesh = program.mesh.clone().unwrap_or_default();
+    let ProgramChoice { model, config, dtype, context } = program.read()?;
+    let rules = split.rules()?;
+    let mesh = split.mesh.clone().unwrap_or_default();
     let kind = target.plugin_kind();
     device::client_options(kind, mesh.num_devices())?;
     let shapes = args.phases.shapes(program.batch, context, dtype);
