@@ -9,7 +9,7 @@ mod common;
 use common::limits::Limits;
 use common::models::{MODELS, Model};
 use common::options::Options;
-use common::table::Table;
+use common::table::{Table, count};
 use common::timing::{Work, best_of};
 use half::bf16;
 use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, attention};
@@ -28,9 +28,8 @@ fn main() {
     let slots = options.numbers_or(&[512, 8192]);
     let cases: Vec<(usize, usize)> =
         QUERIES.iter().flat_map(|&queries| slots.iter().map(move |&slots| (queries, slots))).collect();
-    let columns = cases.iter().map(|(queries, slots)| {
-        format!("{queries} {} over {slots}", if *queries == 1 { "query" } else { "queries" })
-    });
+    let columns =
+        cases.iter().map(|(queries, slots)| format!("{} over {slots}", count(*queries, "query", "queries")));
     let mut table = Table::new("model", columns);
     let names = MODELS.map(|model| model.name);
     for model in MODELS.iter().filter(|model| options.wants(model.name, &names)) {
@@ -39,7 +38,8 @@ fn main() {
             let mut ratio = None;
             for (form, features) in options.forms() {
                 let (seconds, work) = measure(pool, features, model, (queries, slots), &memory);
-                let what = format!("{}, {queries} queries over {slots}, {form}", model.name);
+                let what =
+                    format!("{}, {} over {slots}, {form}", model.name, count(queries, "query", "queries"));
                 let found = work.ratio(&mut limits, &what, seconds);
                 ratio = ratio.or(Some(found).filter(|_| features == best));
             }

@@ -8,7 +8,7 @@ mod common;
 use common::limits::Limits;
 use common::models::{LARGEST_WEIGHT, Projection, projections};
 use common::options::Options;
-use common::table::Table;
+use common::table::{Table, count};
 use common::timing::{Work, best_of};
 use half::bf16;
 use lapidary_kernels::{Features, LinearResult, LinearShape, Pool, linear};
@@ -22,7 +22,7 @@ fn main() {
     let mut limits = Limits::measure(pool);
     let memory = vec![bf16::from_f32(0.5); LARGEST_WEIGHT];
     let rows = options.numbers_or(&[1, 8, 512]);
-    let mut table = Table::new("weight", rows.iter().map(|rows| format!("{rows} rows")));
+    let mut table = Table::new("weight", rows.iter().map(|&rows| count(rows, "row", "rows")));
     let projections = projections();
     let names: Vec<&str> = projections.iter().map(|each| each.name.as_str()).collect();
     for Projection { name, outputs, inputs } in
@@ -44,7 +44,11 @@ fn main() {
                     assert!(linear(pool, features, shape, &x, weights[copy], result).is_ok());
                 });
                 let work = Work { bytes, operations: 2 * rows * outputs * inputs };
-                let found = work.ratio(&mut limits, &format!("{name}, {rows} rows, {form}"), seconds);
+                let found = work.ratio(
+                    &mut limits,
+                    &format!("{name}, {}, {form}", count(rows, "row", "rows")),
+                    seconds,
+                );
                 ratio = ratio.or(Some(found).filter(|_| features == best));
             }
             ratios.push(ratio);

@@ -8,7 +8,7 @@ mod common;
 use common::limits::Limits;
 use common::models::{LARGEST_WEIGHT, Projection, projections};
 use common::options::Options;
-use common::table::Table;
+use common::table::{Table, count};
 use common::timing::{Work, best_of};
 use half::bf16;
 use lapidary_kernels::{
@@ -38,9 +38,9 @@ fn main() {
     let default = &all[..IN_TABLE];
     let encodings: Vec<_> =
         ENCODINGS.iter().filter(|encoding| options.chooses(encoding.0, &all, default)).collect();
-    let columns = encodings
-        .iter()
-        .flat_map(|(encoding, ..)| rows.iter().map(move |rows| format!("{encoding}, {rows} rows")));
+    let columns = encodings.iter().flat_map(|(encoding, ..)| {
+        rows.iter().map(move |rows| format!("{encoding}, {}", count(*rows, "row", "rows")))
+    });
     let mut table = Table::new("weight", columns);
     let projections = projections();
     let names: Vec<&str> = projections.iter().map(|each| each.name.as_str()).collect();
@@ -65,7 +65,7 @@ fn main() {
                         assert!(done.is_ok());
                     });
                     let work = Work { bytes, operations: 2 * rows * outputs * inputs };
-                    let what = format!("{name}, {encoding}, {rows} rows, {form}");
+                    let what = format!("{name}, {encoding}, {}, {form}", count(rows, "row", "rows"));
                     let found = work.ratio(&mut limits, &what, seconds);
                     ratio = ratio.or(Some(found).filter(|_| features == best));
                 }

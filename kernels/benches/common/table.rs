@@ -11,6 +11,11 @@ pub struct Table {
     rows: Vec<(String, Vec<Option<f64>>)>,
 }
 
+/// `1 row`, `8 rows`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 impl Table {
     /// The first column names what the rows are.
     pub fn new(first: &str, columns: impl IntoIterator<Item = String>) -> Self {
