@@ -1,4 +1,4 @@
-"""Gemma 2 in plain JAX: one function, jitted, the KV cache donated, the layers unrolled.
+"""Gemma 2 in plain JAX: one jitted function, the KV cache donated.
 
 `--rows N` pads the rows of every product to N at least. On CPUs XLA makes a product of one row a matrix-vector loop of
 its own, into which it pulls the operations before it; a few rows more keep it a call of the matrix library.
@@ -9,14 +9,13 @@ import pathlib
 import sys
 from functools import partial
 
+import gemma_jax
 import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import protocol
 
-# Capacities are multiples of this, as accelerators like them.
-CACHE_STEP = 128
 STORED_TYPES = {"BF16": ml_dtypes.bfloat16, "F16": np.float16, "F32": np.float32}
 
 
@@ -34,79 +33,25 @@ def read_checkpoint(directory):
     return tensors
 
 
-def linear(x, weight, rows):
-    """`x · weightᵀ` of x `[tokens, in]` and weight `[out, in]`, accumulated in f32."""
-    tokens = x.shape[0]
-    if tokens < rows:
-        x = jnp.pad(x, ((0, rows - tokens), (0, 0)))
-    product = jax.lax.dot_general(x, weight, (((1,), (1,)), ((), ())), preferred_element_type=jnp.float32)
-    return product[:tokens].astype(x.dtype)
+def weights(tensors, config):
+    """The tensors as the model takes them, on the device."""
+    layer = lambda number: {
+        name: jnp.asarray(tensors[f"model.layers.{number}.{stored}.weight"]) for name, stored in gemma_jax.LAYER.items()
+    }
+    return {
+        "embedding": jnp.asarray(tensors["model.embed_tokens.weight"]),
+        "norm": jnp.asarray(tensors["model.norm.weight"]),
+        "layers": [layer(number) for number in range(config["num_hidden_layers"])],
+    }
 
 
-def norm(x, weight, eps):
-    wide = x.astype(jnp.float32)
-    scale = jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + eps)
-    return (wide * scale * (1 + weight.astype(jnp.float32))).astype(x.dtype)
+def step(config, least_tokens, weights, cache, ids, start):
+    """Logits `[vocab]` of the last of ids `[1, tokens]`, the most likely token, and the cache.
 
-
-def rope(x, positions, theta):
-    """Rotates the halves of each head of x `[tokens, heads, head_dim]`."""
-    half = x.shape[-1] // 2
-    angles = positions[:, None] * theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    sin, cos = jnp.sin(angles)[:, None], jnp.cos(angles)[:, None]
-    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
-
-
-def attend(config, layer, q, keys, values, positions):
-    """Attention of q `[tokens, heads, head_dim]` over a cache `[kv_heads, slots, head_dim]`.
-
-    In f32: jaxlib's CPU client does not run batched products of bf16 with results in f32.
+    Attention is multiplied in f32: jaxlib's CPU client does not run batched products of bf16 with results in f32.
     """
-    kv_heads, slots, _ = keys.shape
-    q = q.reshape(q.shape[0], kv_heads, -1, q.shape[-1]).astype(jnp.float32)
-    scores = jnp.einsum("tkgd,ksd->kgts", q, keys.astype(jnp.float32))
-    scores = scores * config["query_pre_attn_scalar"] ** -0.5
-    cap = config["attn_logit_softcapping"]
-    scores = cap * jnp.tanh(scores / cap)
-    slot = jnp.arange(slots)
-    seen = slot[None] <= positions[:, None]
-    if layer % 2 == 0:
-        seen &= slot[None] > positions[:, None] - config["sliding_window"]
-    weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=-1)
-    mixed = jnp.einsum("kgts,ksd->tkgd", weights, values.astype(jnp.float32))
-    return mixed.astype(values.dtype).reshape(q.shape[0], -1)
-
-
-def forward(config, rows, weights, cache, ids, start):
-    """Logits `[vocab]` of the last of ids `[tokens]`, which follow `start` others, the most likely token, and the cache."""
-    eps, heads, head_dim = config["rms_norm_eps"], config["num_attention_heads"], config["head_dim"]
-    kv_heads = config["num_key_value_heads"]
-    positions = start + jnp.arange(ids.shape[0])
-    embedding = weights["model.embed_tokens.weight"]
-    x = embedding[ids] * jnp.asarray(config["hidden_size"] ** 0.5, embedding.dtype)
-    updated = []
-    for layer, (keys, values) in enumerate(cache):
-        weight = lambda name: weights[f"model.layers.{layer}.{name}.weight"]
-        normed = norm(x, weight("input_layernorm"), eps)
-        q = linear(normed, weight("self_attn.q_proj"), rows).reshape(-1, heads, head_dim)
-        k = linear(normed, weight("self_attn.k_proj"), rows).reshape(-1, kv_heads, head_dim)
-        v = linear(normed, weight("self_attn.v_proj"), rows).reshape(-1, kv_heads, head_dim)
-        q, k = rope(q, positions, config["rope_theta"]), rope(k, positions, config["rope_theta"])
-        keys = jax.lax.dynamic_update_slice(keys, k.swapaxes(0, 1), (0, start, 0))
-        values = jax.lax.dynamic_update_slice(values, v.swapaxes(0, 1), (0, start, 0))
-        updated.append((keys, values))
-        mixed = linear(attend(config, layer, q, keys, values, positions), weight("self_attn.o_proj"), rows)
-        x = x + norm(mixed, weight("post_attention_layernorm"), eps)
-        normed = norm(x, weight("pre_feedforward_layernorm"), eps)
-        gate = jax.nn.gelu(linear(normed, weight("mlp.gate_proj"), rows), approximate=True)
-        branch = linear(gate * linear(normed, weight("mlp.up_proj"), rows), weight("mlp.down_proj"), rows)
-        x = x + norm(branch, weight("post_feedforward_layernorm"), eps)
-    last = norm(x[-1:], weights["model.norm.weight"], eps)
-    logits = linear(last, embedding, rows)[0].astype(jnp.float32)
-    cap = config["final_logit_softcapping"]
-    logits = cap * jnp.tanh(logits / cap)
-    return logits, jnp.argmax(logits), updated
+    logits, cache = gemma_jax.forward(config, jnp.float32, least_tokens, weights, cache, ids, start)
+    return logits[0], jnp.argmax(logits[0]), cache
 
 
 class Model:
@@ -116,20 +61,15 @@ class Model:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
         directory = pathlib.Path(request["checkpoint"])
-        self.config = json.loads((directory / "config.json").read_text())
-        # Newer files keep the angle's base in an object of its own.
-        self.config.setdefault("rope_theta", self.config.get("rope_parameters", {}).get("rope_theta", 10000.0))
+        self.config = gemma_jax.completed(json.loads((directory / "config.json").read_text()))
         rows = int(sys.argv[sys.argv.index("--rows") + 1]) if "--rows" in sys.argv else 1
-        self.weights = {name: jnp.asarray(tensor) for name, tensor in read_checkpoint(directory).items()}
+        self.weights = weights(read_checkpoint(directory), self.config)
         jax.block_until_ready(self.weights)
-        self.step_program = jax.jit(partial(forward, self.config, rows), donate_argnums=1)
-        positions = len(request["prompt"]) + request["decode_tokens"] + 1
-        self.capacity = -(-positions // CACHE_STEP) * CACHE_STEP
+        self.step_program = jax.jit(partial(step, self.config, rows), donate_argnums=1)
+        self.capacity = gemma_jax.capacity(len(request["prompt"]) + request["decode_tokens"] + 1)
 
     def prefill(self, ids):
-        shape = (self.config["num_key_value_heads"], self.capacity, self.config["head_dim"])
-        empty = lambda: jnp.zeros(shape, jnp.bfloat16)
-        self.cache = [(empty(), empty()) for _ in range(self.config["num_hidden_layers"])]
+        self.cache = gemma_jax.empty_cache(self.config, 1, self.capacity)
         self.length = 0
         return self._forward(ids)
 
@@ -137,16 +77,16 @@ class Model:
         return self._forward([token])
 
     def _forward(self, ids):
-        ids = jnp.asarray(ids, jnp.int32)
+        ids = jnp.asarray([ids], jnp.int32)
         self.logits, token, self.cache = self.step_program(self.weights, self.cache, ids, self.length)
-        self.length += ids.shape[0]
+        self.length += ids.shape[1]
         return int(token)
 
     def last_logits(self):
         return np.asarray(self.logits)
 
     def about(self):
-        weights = sum(weight.nbytes for weight in self.weights.values())
+        weights = sum(weight.nbytes for weight in jax.tree.leaves(self.weights))
         return {"versions": {"jax": jax.__version__}, "weight_bytes": weights}
 
 
