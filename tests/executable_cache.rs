@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Where an entry's checksum is, and from where on it is of what.
 const CHECKSUM: std::ops::Range<usize> = 44..76;
 /// Where the length of the executable is.
-const LENGTH: std::ops::Range<usize> = 88..96;
+const LENGTH: std::ops::Range<usize> = 92..100;
 
 fn load(placement: &Placement, cache: ExecutableCache) -> Engine {
     let (_directory, checkpoint) = small("gemma2-windowed");

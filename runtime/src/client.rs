@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::ffi::client::{HostArray, RawClient};
 use crate::ffi::device::RawDevice;
 use crate::{
-    Buffer, ClientOptions, CompileOptions, Device, ElementType, Error, LoadedExecutable, Plugin, Program,
-    Result, Shape, SharedBytes,
+    Buffer, ClientOptions, CompileOptions, Device, ElementType, Error, LoadedExecutable, Parameter, Plugin,
+    Program, Result, Shape, SharedBytes,
 };
 
 /// A connection to a platform's devices. Clones share it; it ends when the last clone and everything made
@@ -183,6 +183,21 @@ impl Client {
     /// The plugin's error, e.g. if another version wrote the bytes.
     pub fn load_executable(&self, serialized: &[u8]) -> Result<LoadedExecutable> {
         LoadedExecutable::new(self, self.inner.raw.load_executable(serialized)?)
+    }
+
+    /// The same, with what [`Executable::parameters`](crate::Executable::parameters) said of it when it was written. To
+    /// ask for them again, as the first execution has to, a plugin writes out the whole program.
+    ///
+    /// # Errors
+    /// As [`load_executable`](Self::load_executable).
+    pub fn load_executable_with(
+        &self,
+        serialized: &[u8],
+        parameters: Option<Vec<Parameter>>,
+    ) -> Result<LoadedExecutable> {
+        let executable = self.load_executable(serialized)?;
+        executable.remember_parameters(parameters);
+        Ok(executable)
     }
 
     /// Ids of all devices.

@@ -26,6 +26,11 @@ macro_rules! element_types {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// The element type of a name in HLO.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
             /// Bytes that one element takes in host memory.
             pub fn host_bytes(self) -> usize {
                 match self { $(Self::$variant => $bytes,)* }

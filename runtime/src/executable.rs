@@ -123,6 +123,12 @@ impl Executable {
         Ok(self.parameters.get_or_init(|| parameters).as_deref())
     }
 
+    /// Takes what [`parameters`](Self::parameters) were when the same executable was asked before. What the plugin has already
+    /// said goes first.
+    pub(crate) fn remember_parameters(&self, parameters: Option<Vec<Parameter>>) {
+        let _ = self.parameters.set(parameters);
+    }
+
     /// Estimates of the compiler for one run, e.g. `flops` and `bytes accessed`. The body of a loop counts
     /// once. Some plugins do not implement it.
     ///

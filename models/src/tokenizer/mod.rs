@@ -74,10 +74,7 @@ impl Tokenizer {
         inner: tokenizers::Tokenizer,
         config: &GemmaConfig,
     ) -> Result<Self, TokenizerError> {
-        let largest = inner.get_vocab(true).into_iter().map(|(token, id)| (id, token)).max();
-        if let Some((id, token)) = largest
-            && id as usize >= config.vocab_size
-        {
+        if let Some((id, token)) = beyond(&inner, config.vocab_size) {
             let vocab_size = config.vocab_size;
             return Err(TokenizerError::VocabTooLarge { path: path.to_owned(), token, id, vocab_size });
         }
@@ -151,6 +148,19 @@ impl Tokenizer {
                 digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
             })
     }
+}
+
+/// The token with the largest id, if a model of `vocab_size` ids lacks that. The vocabulary, which can only be had as a copy, is
+/// asked for no more than must be: this is a part of every start.
+fn beyond(tokenizer: &tokenizers::Tokenizer, vocab_size: usize) -> Option<(u32, String)> {
+    let ids = 0..u32::try_from(vocab_size).unwrap_or(u32::MAX);
+    let known = ids.filter(|&id| tokenizer.id_to_token(id).is_some()).count();
+    if known == tokenizer.get_vocab_size(true) {
+        return None;
+    }
+    // Some are beyond, or some are spelled in two ways.
+    let largest = tokenizer.get_vocab(true).into_iter().map(|(token, id)| (id, token)).max();
+    largest.filter(|&(id, _)| id as usize >= vocab_size)
 }
 
 #[cfg(test)]

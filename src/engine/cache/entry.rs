@@ -8,8 +8,10 @@
 //!    32  SHA-256 of all that follows
 //!     8  what compiling took, in microseconds
 //!     4  length of the name
+//!     4  length of the parameters
 //!     8  length of the executable
 //!     -  name of the program, for people
+//!     -  its parameters
 //!     -  the executable as the plugin wrote it
 //! ```
 //!
@@ -22,7 +24,7 @@ use sha2::{Digest, Sha256};
 use super::key::Key;
 
 const MAGIC: &[u8; 8] = b"LAPIEXEC";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Longer names are cut, so that whoever asks for one reads little.
 const MAX_NAME_BYTES: usize = 512;
 
@@ -33,6 +35,8 @@ pub(super) struct Entry<'b> {
     pub(super) name: &'b str,
     /// What compiling took.
     pub(super) compile_time: Duration,
+    /// Its [parameters](super::parameters).
+    pub(super) parameters: &'b [u8],
     /// The executable as the plugin wrote it.
     pub(super) executable: &'b [u8],
 }
@@ -58,7 +62,7 @@ pub enum Defect {
 }
 
 impl<'b> Entry<'b> {
-    /// The first so many bytes hold all but the executable.
+    /// The first so many bytes hold what [`summary`](Self::summary) reads.
     pub(super) const SUMMARY_BYTES: u64 = 1024;
 
     /// All that comes before the executable.
@@ -72,8 +76,10 @@ impl<'b> Entry<'b> {
         let mut summary = Vec::new();
         summary.extend(micros.to_le_bytes());
         summary.extend((name_len as u32).to_le_bytes());
+        summary.extend((self.parameters.len() as u32).to_le_bytes());
         summary.extend((self.executable.len() as u64).to_le_bytes());
         summary.extend(name.as_bytes());
+        summary.extend(self.parameters);
         let checksum = Sha256::new().chain_update(&summary).chain_update(self.executable).finalize();
         [&MAGIC[..], &VERSION.to_le_bytes(), key.as_bytes(), &checksum, &summary].concat()
     }
@@ -89,21 +95,22 @@ impl<'b> Entry<'b> {
             return Err(Defect::OtherKey);
         }
         let checked = rest;
-        let summary = Summary::take(&mut rest).ok_or(Defect::Length)?;
-        if usize::try_from(summary.executable_len).ok() != Some(rest.len()) {
+        let Summary { name, compile_time, parameters_len, executable_len } =
+            Summary::take(&mut rest).ok_or(Defect::Length)?;
+        let (parameters, executable) = rest.split_at_checked(parameters_len).ok_or(Defect::Length)?;
+        if usize::try_from(executable_len).ok() != Some(executable.len()) {
             return Err(Defect::Length);
         }
         if envelope.checksum != <[u8; 32]>::from(Sha256::digest(checked)) {
             return Err(Defect::Checksum);
         }
-        let Summary { name, compile_time, executable_len: _ } = summary;
-        Ok(Self { name, compile_time, executable: rest })
+        Ok(Self { name, compile_time, parameters, executable })
     }
 
     /// The name and what compiling took, unchecked, from the first bytes of an entry.
     pub(super) fn summary(mut head: &[u8]) -> Option<(String, Duration)> {
         Envelope::take(&mut head).ok()?;
-        let Summary { name, compile_time, executable_len: _ } = Summary::take(&mut head)?;
+        let Summary { name, compile_time, .. } = Summary::take(&mut head)?;
         Some((name.to_owned(), compile_time))
     }
 }
@@ -128,10 +135,11 @@ impl Envelope {
     }
 }
 
-/// What comes between the checksum and the executable.
+/// What comes between the checksum and the parameters.
 struct Summary<'b> {
     name: &'b str,
     compile_time: Duration,
+    parameters_len: usize,
     executable_len: u64,
 }
 
@@ -139,11 +147,13 @@ impl<'b> Summary<'b> {
     fn take(rest: &mut &'b [u8]) -> Option<Self> {
         let micros = u64::from_le_bytes(take(rest)?);
         let name_len = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
+        let parameters_len = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
         let executable_len = u64::from_le_bytes(take(rest)?);
         let (name, tail) = rest.split_at_checked(name_len)?;
         *rest = tail;
         let name = std::str::from_utf8(name).ok()?;
-        Some(Self { name, compile_time: Duration::from_micros(micros), executable_len })
+        let compile_time = Duration::from_micros(micros);
+        Some(Self { name, compile_time, parameters_len, executable_len })
     }
 }
 
@@ -159,8 +169,12 @@ mod tests {
     use super::super::key::KeyHasher;
     use super::*;
 
-    const ENTRY: Entry<'_> =
-        Entry { name: "decode", compile_time: Duration::from_millis(1500), executable: b"code" };
+    const ENTRY: Entry<'_> = Entry {
+        name: "decode",
+        compile_time: Duration::from_millis(1500),
+        parameters: b"[]",
+        executable: b"code",
+    };
 
     fn key(name: &str) -> Key {
         KeyHasher::default().ingredient("name", name).finish()
@@ -175,7 +189,7 @@ mod tests {
         let stored = stored();
         assert_eq!(Entry::read(&stored, &key("a")), Ok(ENTRY));
         let summary = Some((ENTRY.name.to_owned(), ENTRY.compile_time));
-        assert_eq!(Entry::summary(&stored[..stored.len() - 4]), summary);
+        assert_eq!(Entry::summary(&stored[..stored.len() - 6]), summary);
         assert_eq!(Entry::summary(&stored[..90]), None);
     }
 

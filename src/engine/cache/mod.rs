@@ -8,6 +8,7 @@ mod entry;
 mod key;
 mod library;
 mod outcome;
+mod parameters;
 mod platform;
 mod processor;
 mod store;
@@ -97,7 +98,10 @@ fn load(
 ) -> std::result::Result<(LoadedExecutable, Duration), MissReason> {
     let bytes = store.read(key).map_err(MissReason::Unreadable)?.ok_or(MissReason::Absent)?;
     let entry = Entry::read(&bytes, key)?;
-    let executable = client.load_executable(entry.executable);
+    let executable = match parameters::from_bytes(entry.parameters) {
+        Some(parameters) => client.load_executable_with(entry.executable, parameters),
+        None => client.load_executable(entry.executable),
+    };
     Ok((executable.map_err(|error| MissReason::Refused(Box::new(error)))?, entry.compile_time))
 }
 
@@ -109,6 +113,8 @@ fn keep(
     compile_time: Duration,
 ) -> std::result::Result<(), StoreError> {
     let bytes = executable.serialize().map_err(|error| StoreError::Serialize(Box::new(error)))?;
-    let entry = Entry { name, compile_time, executable: &bytes };
+    // A plugin that cannot tell them is asked again by who needs them, and gets its error there.
+    let parameters = executable.parameters().ok().map(parameters::to_bytes).unwrap_or_default();
+    let entry = Entry { name, compile_time, parameters: &parameters, executable: &bytes };
     store.write(key, &[&entry.head(key), &bytes])
 }
