@@ -41,6 +41,14 @@ impl TensorType {
         self.num_elements().saturating_mul(self.dtype.byte_width())
     }
 
+    /// Bytes in a device's memory (two 4-bit integers share one); saturates.
+    pub fn device_size(&self) -> usize {
+        match self.dtype.bits() {
+            4 => self.num_elements().div_ceil(2),
+            _ => self.byte_size(),
+        }
+    }
+
     /// The same dimensions with another element type.
     pub fn with_dtype(&self, dtype: DType) -> Self {
         Self { dtype, dims: self.dims.clone() }

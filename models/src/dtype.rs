@@ -59,11 +59,15 @@ impl fmt::Display for StoredDtype {
     }
 }
 
-/// Element type of any tensor of a checkpoint: a weight's values, or what they are encoded in.
+/// Element type of any tensor of a checkpoint or of what programs take of it: a weight's values, or what they are encoded
+/// in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TensorDtype {
     /// Numbers: values, scales, offsets.
     Float(StoredDtype),
+    /// Codes of 4 bits as programs take them by groups: of a byte each in this machine's memory, with their sign. No file has
+    /// them.
+    I4,
     /// Codes of 8 bits.
     I8,
     /// Bytes, each of two codes of 4 bits.
@@ -75,7 +79,8 @@ pub enum TensorDtype {
 }
 
 impl TensorDtype {
-    const ALL: [Self; 7] = [
+    /// Those that files have.
+    const STORED: [Self; 7] = [
         Self::Float(StoredDtype::F32),
         Self::Float(StoredDtype::Bf16),
         Self::Float(StoredDtype::F16),
@@ -85,11 +90,11 @@ impl TensorDtype {
         Self::I64,
     ];
 
-    /// Bytes of one element.
+    /// Bytes of one element in a file, or in this machine's memory.
     pub const fn size(self) -> usize {
         match self {
             Self::Float(dtype) => dtype.size(),
-            Self::I8 | Self::U8 => 1,
+            Self::I4 | Self::I8 | Self::U8 => 1,
             Self::I32 => 4,
             Self::I64 => 8,
         }
@@ -99,7 +104,7 @@ impl TensorDtype {
     pub const fn float(self) -> Option<StoredDtype> {
         match self {
             Self::Float(dtype) => Some(dtype),
-            Self::I8 | Self::U8 | Self::I32 | Self::I64 => None,
+            Self::I4 | Self::I8 | Self::U8 | Self::I32 | Self::I64 => None,
         }
     }
 
@@ -107,6 +112,7 @@ impl TensorDtype {
     pub const fn safetensors_name(self) -> &'static str {
         match self {
             Self::Float(dtype) => dtype.safetensors_name(),
+            Self::I4 => "I4",
             Self::I8 => "I8",
             Self::U8 => "U8",
             Self::I32 => "I32",
@@ -115,7 +121,7 @@ impl TensorDtype {
     }
 
     pub(crate) fn from_safetensors_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dtype| dtype.safetensors_name() == name)
+        Self::STORED.into_iter().find(|dtype| dtype.safetensors_name() == name)
     }
 }
 
@@ -129,6 +135,7 @@ impl fmt::Display for TensorDtype {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Float(dtype) => dtype.fmt(f),
+            Self::I4 => f.write_str("i4"),
             Self::I8 => f.write_str("i8"),
             Self::U8 => f.write_str("u8"),
             Self::I32 => f.write_str("i32"),

@@ -131,9 +131,12 @@ impl WeightSpec {
     }
 }
 
-/// Every tensor of a checkpoint of `config`, each weight in its encoding, in the order a forward pass meets them.
+/// Every tensor that programs of `config` take of a checkpoint, each weight in its encoding and in the arrangement that
+/// [`Encodings::arrangement`](crate::encoding::Encodings::arrangement) says, in the order a forward pass meets them.
 pub fn weight_tensors(config: &GemmaConfig) -> Vec<WeightTensor> {
-    weight_specs(config).iter().flat_map(|weight| weight.tensors(config.encodings.of(weight))).collect()
+    let encodings = &config.encodings;
+    let tensors = |weight: &WeightSpec| weight.arranged(encodings.of(weight), encodings.arrangement());
+    weight_specs(config).iter().flat_map(tensors).collect()
 }
 
 /// Every weight of a model of `config`, in the order a forward pass meets them.

@@ -15,18 +15,18 @@ pub fn preferred_dtype(stored: StoredDtype, encoded: bool) -> DType {
     }
 }
 
-/// The stored dtype whose bytes are those of `dtype`.
+/// The dtype of tensors whose bytes are those of `dtype` in host memory.
 pub(super) fn stored(dtype: DType) -> Option<TensorDtype> {
     match dtype {
         DType::BF16 => Some(StoredDtype::Bf16.into()),
         DType::F16 => Some(StoredDtype::F16.into()),
         DType::F32 => Some(StoredDtype::F32.into()),
+        DType::S4 => Some(TensorDtype::I4),
         DType::S8 => Some(TensorDtype::I8),
         DType::U8 => Some(TensorDtype::U8),
         DType::S32 => Some(TensorDtype::I32),
         DType::S64 => Some(TensorDtype::I64),
         DType::Pred
-        | DType::S4
         | DType::S16
         | DType::U4
         | DType::U16

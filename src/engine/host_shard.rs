@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lapidary_models::checkpoint::TensorView;
 use lapidary_models::convert::convert;
 use lapidary_models::dtype::TensorDtype;
+use lapidary_models::encoding::{Arrangement, TensorPart, WeightTensor};
 use lapidary_runtime::{HostMemory, SharedBytes};
 
 use super::aligned::AlignedBytes;
@@ -38,14 +39,27 @@ impl<'t> HostTensor<'t> {
         self.tensor.in_file().is_some()
     }
 
-    /// The part `ranges` of the tensor at the start of an array of shape `held` and of type `dtype`; `None` if the
-    /// tensor's bytes are not what its shape says, or cannot be of that type.
+    /// A part of the tensor as devices hold it, in the arrangement of `wanted` and of type `dtype`; `None` if the tensor's
+    /// bytes are not what its shape says, or cannot be of that type.
     pub(super) fn shard(
         &self,
-        ranges: &[Range<usize>],
-        held: &[usize],
+        wanted: &WeightTensor,
+        part: TensorPart<'_>,
         dtype: TensorDtype,
     ) -> Option<HostShard> {
+        match wanted.arrangement {
+            Arrangement::Rows => self.cut(part, dtype),
+            Arrangement::Groups => {
+                let rows = self.memory.bytes().get(self.range.clone())?;
+                let mut regrouped = AlignedBytes::zeroed(part.held.iter().product::<usize>() * dtype.size());
+                wanted.regroup(rows, part, regrouped.as_mut())?;
+                let memory = SharedBytes::new(Arc::new(regrouped));
+                Some(HostShard { memory, in_file: false, converted: true })
+            }
+        }
+    }
+
+    fn cut(&self, TensorPart { ranges, held }: TensorPart<'_>, dtype: TensorDtype) -> Option<HostShard> {
         let from = self.tensor.dtype();
         let (size, len) = (dtype.size(), held.iter().product::<usize>());
         let converted = from != dtype || !self.in_file();
@@ -71,6 +85,6 @@ pub(super) struct HostShard {
     pub(super) memory: SharedBytes,
     /// Whether this is the mapped file itself, and no copy.
     pub(super) in_file: bool,
-    /// Whether the file has another element type, or packs the elements in another way.
+    /// Whether the file has another element type, or packs or arranges the elements in another way.
     pub(super) converted: bool,
 }

@@ -15,6 +15,7 @@ use super::programs::{GraphPrograms, ProgramSource};
 use super::weights::Weights;
 use super::{Engine, EngineError, Placement, preferred_dtype};
 use crate::bundle::BundlePrograms;
+use crate::target::arranged;
 
 /// An engine whose weights are still to be [loaded](Self::load).
 #[derive(Debug)]
@@ -73,12 +74,9 @@ impl Engine {
         config: &GemmaConfig,
         dtype: DType,
     ) -> Result<UnloadedEngine, EngineError> {
-        let source = GraphPrograms {
-            placement: placement.clone(),
-            target: placement.target()?,
-            config: config.clone(),
-            dtype,
-        };
+        let target = placement.target()?;
+        let source =
+            GraphPrograms { placement: placement.clone(), config: arranged(config, &target), target, dtype };
         UnloadedEngine::new(placement, config, Arc::new(source))
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use lapidary_graph::Module;
 use lapidary_lower::sharding::{DeviceOrderError, DevicePosition, RulesMismatch, device_order};
 use lapidary_lower::{EntryShardings, Mesh, Sharding, ShardingRules, Target, entry_shardings};
+use lapidary_models::encoding::Arrangement;
 use lapidary_runtime::{Client, Device};
 
 use super::{EngineError, Kernels};
@@ -25,6 +26,8 @@ pub struct Placement {
     /// The addressable devices, by their numbers in the mesh.
     addressable: Vec<usize>,
     kernels: Kernels,
+    /// How programs take weights in few bits, if not as the platform's table says.
+    arrangement: Option<Arrangement>,
     /// Flags of the compiler, by name.
     compiler_flags: BTreeMap<String, String>,
 }
@@ -63,6 +66,7 @@ impl Placement {
             devices: vec![device.clone()],
             addressable: vec![0],
             kernels: Kernels::default(),
+            arrangement: None,
             compiler_flags: BTreeMap::new(),
         }
     }
@@ -107,6 +111,7 @@ impl Placement {
             devices,
             addressable,
             kernels: Kernels::default(),
+            arrangement: None,
             compiler_flags: BTreeMap::new(),
         })
     }
@@ -115,6 +120,14 @@ impl Placement {
     #[must_use]
     pub fn with_kernels(mut self, kernels: Kernels) -> Self {
         self.kernels = kernels;
+        self
+    }
+
+    /// The same with programs that take weights in few bits so, and not as the platform's table says. Answers do not depend
+    /// on it: what another platform runs can be checked here.
+    #[must_use]
+    pub fn with_arrangement(mut self, arrangement: Arrangement) -> Self {
+        self.arrangement = Some(arrangement);
         self
     }
 
@@ -158,7 +171,9 @@ impl Placement {
 
     /// The table of what differs on these devices' platform, kernels included.
     pub(super) fn target(&self) -> Result<Target, EngineError> {
-        self.kernels.target(self)
+        let target = self.kernels.target(self)?;
+        let by_groups = self.arrangement.map(|arrangement| arrangement == Arrangement::Groups);
+        Ok(Target { weights_by_groups: by_groups.unwrap_or(target.weights_by_groups), ..target })
     }
 
     /// How the parameters and results of a program are split; a module without an entry has none.

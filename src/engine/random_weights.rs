@@ -50,7 +50,7 @@ fn weights(engine: &Engine, progress: OnProgress<'_>) -> Result<Weights, EngineE
             ParamRole::Input(_) | ParamRole::State { .. } => None,
         })
         .collect();
-    report.total = weights.iter().map(|(_, ty, _)| ty.byte_size() as u64).sum();
+    report.total = weights.iter().map(|(_, ty, _)| ty.device_size() as u64).sum();
     let mut shard_bytes = 0;
     let mut buffers = HashMap::new();
     for (tensor, ty, sharding) in weights {
@@ -62,8 +62,8 @@ fn weights(engine: &Engine, progress: OnProgress<'_>) -> Result<Weights, EngineE
             .make(ty, sharding, normal, key(&tensor.name))
             .map_err(|source| EngineError::RandomWeight { tensor: tensor.name.clone(), source })?;
         buffers.insert(tensor.name.clone(), ShardedBuffer::new(shards));
-        shard_bytes += TensorType::new(ty.dtype, sharding.shard_shape()).byte_size() as u64;
-        report.done += ty.byte_size() as u64;
+        shard_bytes += TensorType::new(ty.dtype, sharding.shard_shape()).device_size() as u64;
+        report.done += ty.device_size() as u64;
     }
     // Done in any case: a cancellation that comes now is the caller's to act upon.
     let _ = progress(report);

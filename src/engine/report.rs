@@ -6,6 +6,7 @@ use lapidary_lower::sharding::ShardingReport;
 use lapidary_models::program::{ParamRole, Phase, ProgramShape, build};
 
 use super::{Engine, EngineError};
+use crate::target::arranged;
 
 impl Engine {
     /// How each weight lies on the devices, and the KV cache of one sequence as long as the model's context.
@@ -20,7 +21,7 @@ impl Engine {
             capacity: self.config.context,
             dtype: self.dtype(),
         };
-        let program = build(&self.config, &shape)?;
+        let program = build(&arranged(&self.config, &self.target), &shape)?;
         let role = |param: &Param| {
             let spec = program.signature.params.iter().find(|spec| spec.name == param.name)?;
             Some(match spec.role {

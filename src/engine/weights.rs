@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 
-use lapidary_graph::DType;
+use lapidary_graph::TensorType;
 use lapidary_models::checkpoint::{Checkpoint, TensorView};
+use lapidary_models::encoding::TensorPart;
 use lapidary_models::progress::{OnProgress, Progress};
 use lapidary_runtime::Buffer;
 
@@ -32,14 +33,15 @@ pub struct LoadStats {
     pub bytes: u64,
     /// Of these, bytes that the device reads in the mapped file itself.
     pub in_place_bytes: u64,
-    /// Of these, bytes that were converted from another element type, or from how a file packs them.
+    /// Of these, bytes that were converted from another element type, or from how a file packs or arranges them.
     pub converted_bytes: u64,
 }
 
 impl Weights {
     /// Loads every tensor of `checkpoint`, one shard at a time, so that no more than a shard is held twice on the
-    /// way and no tensor that is split is ever held whole, but for one that the file packs in another way. `held` says
-    /// how devices hold the tensors, by name.
+    /// way and no tensor that is split is ever held whole, but for one that the file packs in another way. What programs
+    /// take in another arrangement than the file's is brought into it shard by shard. `held` says how devices hold the
+    /// tensors, by name.
     pub(super) fn load(
         placement: &Placement,
         checkpoint: &Checkpoint,
@@ -99,10 +101,15 @@ impl Loader<'_> {
         let dims = held.sharding.shard_shape();
         let mut copied = !host.in_file();
         let buffers = ShardedBuffer::place(self.placement, &held.sharding, |part| {
-            let shard = host.shard(&part.ranges, &dims, stored).ok_or_else(unfit)?;
-            let buffers = self.upload(part, &shard, held.dtype, &dims).map_err(|source| {
-                EngineError::LoadTensor { tensor: tensor.name().to_string(), source: Box::new(source) }
-            })?;
+            let shard = host
+                .shard(&held.tensor, TensorPart { ranges: &part.ranges, held: &dims }, stored)
+                .ok_or_else(unfit)?;
+            let buffers = self.upload(part, &shard, &TensorType::new(held.dtype, dims.as_slice())).map_err(
+                |source| EngineError::LoadTensor {
+                    tensor: tensor.name().to_string(),
+                    source: Box::new(source),
+                },
+            )?;
             copied |= !(shard.in_file && buffers.iter().all(Buffer::is_zero_copy));
             Ok::<_, EngineError>(buffers)
         })?;
@@ -121,18 +128,18 @@ impl Loader<'_> {
         &mut self,
         part: &Part<'_>,
         shard: &HostShard,
-        dtype: DType,
-        dims: &[usize],
+        ty: &TensorType,
     ) -> lapidary_runtime::Result<Vec<Buffer>> {
-        let (client, element_type) = (self.placement.client(), dtype::element_type(dtype));
-        let upload =
-            |holder: &Holder<'_>| client.buffer_from_shared(&shard.memory, element_type, dims, holder.device);
+        let (client, element_type) = (self.placement.client(), dtype::element_type(ty.dtype));
+        let upload = |holder: &Holder<'_>| {
+            client.buffer_from_shared(&shard.memory, element_type, &ty.dims, holder.device)
+        };
         let buffers = part.holders.iter().map(upload).collect::<Result<Vec<Buffer>, _>>()?;
         for (holder, buffer) in part.holders.iter().zip(&buffers) {
             if !buffer.is_zero_copy() {
                 buffer.ready()?.wait()?;
             }
-            let bytes = buffer.shape().host_bytes()? as u64;
+            let bytes = ty.device_size() as u64;
             if let Some(stats) = self.stats.get_mut(holder.index) {
                 stats.bytes += bytes;
                 stats.in_place_bytes += if shard.in_file && buffer.is_zero_copy() { bytes } else { 0 };

@@ -33,7 +33,7 @@ pub(crate) use manifest::{input_name, output_name};
 pub use new_directory::DirectoryError;
 pub(crate) use new_directory::{Contents, NewDirectory};
 
-use crate::target::TargetSpec;
+use crate::target::{TargetSpec, arranged};
 
 /// What to export.
 #[derive(Clone, Copy, Debug)]
@@ -80,10 +80,15 @@ impl Export {
         if let Some(target) = request.target {
             target.check_mesh(request.mesh)?;
         }
+        // Programs for any device take weights as files have them.
+        let config = match request.target {
+            Some(target) => arranged(request.config, target.lowering()),
+            None => request.config.clone(),
+        };
         let mut files = Vec::new();
         let mut programs = Vec::new();
         for shape in shapes {
-            let program = build(request.config, shape)?;
+            let program = build(&config, shape)?;
             let text = text(request, &program.module, shape)?;
             let file = format!("{}{PROGRAM_SUFFIX}", program.module.name);
             let shardings = shardings(&program.module, request);

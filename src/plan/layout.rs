@@ -4,7 +4,7 @@ use lapidary_graph::{LogicalAxes, TensorType};
 use lapidary_lower::sharding::AxisUnits;
 use lapidary_lower::{Mesh, Sharding, ShardingRules, entry_shardings};
 use lapidary_models::config::{AttentionKind, GemmaConfig};
-use lapidary_models::encoding::{WeightPart, WeightTensor};
+use lapidary_models::encoding::{Arrangement, WeightPart, WeightTensor};
 use lapidary_models::program::{Input, ParamRole, ParamSpec, Program, ProgramShape};
 use lapidary_models::weights::WeightRole;
 
@@ -135,9 +135,13 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Dimensions of what each device has of a weight, in elements: a byte holds two codes of 4 bits.
+/// Dimensions of what each device has of a weight, in elements: a byte of a row holds two codes of 4 bits, and groups of
+/// inputs may have a dimension of their own.
 pub(super) fn elements(tensor: &WeightTensor, sharding: &Sharding) -> Vec<usize> {
     let mut held = sharding.shard_shape();
+    if let (Arrangement::Groups, &[groups, outputs, group]) = (tensor.arrangement, held.as_slice()) {
+        return vec![outputs, groups * group];
+    }
     for ((held, &stored), &elements) in held.iter_mut().zip(&tensor.dims).zip(&tensor.weight.dims) {
         *held *= elements.checked_div(stored).unwrap_or(1);
     }
@@ -146,7 +150,7 @@ pub(super) fn elements(tensor: &WeightTensor, sharding: &Sharding) -> Vec<usize>
 
 /// Bytes of one shard of a value.
 fn shard_bytes(ty: &TensorType, sharding: &Sharding) -> u64 {
-    ty.with_dims(sharding.shard_shape()).byte_size() as u64
+    ty.with_dims(sharding.shard_shape()).device_size() as u64
 }
 
 fn sum(bytes: impl Iterator<Item = u64>) -> u64 {

@@ -21,7 +21,7 @@ use lapidary_models::program::{ParamRole, Phase, ProgramError, ProgramShape, bui
 use serde::{Serialize, Serializer};
 
 use crate::engine::MAX_STEP_TOKENS;
-use crate::target::{TargetError, TargetSpec};
+use crate::target::{TargetError, TargetSpec, arranged};
 use layout::Layout;
 
 pub use limits::Limits;
@@ -131,9 +131,10 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         }
     }
     let sizes = Sizes::of(request);
-    let program = build(request.config, &sizes.decode)?;
+    let config = arranged(request.config, request.target.lowering());
+    let program = build(&config, &sizes.decode)?;
     // For its errors alone: what is counted of a prefill follows from its sizes.
-    build(request.config, &sizes.prefill)?;
+    build(&config, &sizes.prefill)?;
 
     let mesh = match request.mesh {
         Some(mesh) => {
@@ -172,7 +173,8 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
 /// # Errors
 /// If the sizes make no program of this model.
 pub fn sharding_report(request: &PlanRequest<'_>, mesh: &Mesh) -> Result<ShardingReport, PlanError> {
-    let program = build(request.config, &Sizes::of(request).decode)?;
+    let config = arranged(request.config, request.target.lowering());
+    let program = build(&config, &Sizes::of(request).decode)?;
     let entry = program.module.entry().and_then(|entry| program.module.function(entry));
     let roles = &program.signature.params;
     let role = |param: &Param| {

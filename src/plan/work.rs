@@ -1,5 +1,6 @@
 //! What a step has to do on each device, at least.
 
+use lapidary_models::encoding::Arrangement;
 use lapidary_models::program::{Phase, ProgramShape};
 use lapidary_models::weights::WeightRole;
 use serde::Serialize;
@@ -57,7 +58,7 @@ impl Work {
 fn weight_flops(layout: &Layout<'_>, shape: &ProgramShape) -> f64 {
     let step = layout.step(shape);
     let rows = step.rows as f64;
-    let matrices = layout.weights().filter(|(tensor, _)| tensor.dims.len() == 2);
+    let matrices = layout.weights().filter(|(tensor, _)| tensor.weight.dims.len() == 2);
     let flops = matrices.map(|(tensor, sharding)| {
         let elements: f64 = elements(tensor, sharding).iter().map(|&size| size as f64).product();
         let tokens = match (tensor.weight.role, shape.phase) {
@@ -87,9 +88,18 @@ fn collectives(layout: &Layout<'_>, shape: &ProgramShape) -> Vec<Collective> {
     let step = layout.step(shape);
     let width = shape.dtype.byte_width();
     let stream = product(&[step.rows, step.tokens, layout.config.hidden_size, width]);
+    // Devices that a dimension of a weight `[out, in]` is split over.
     let split = |role: WeightRole, dim: usize| {
         let weight = layout.weights().find(|(tensor, _)| tensor.weight.role == role);
-        weight.and_then(|(_, sharding)| Some(sharding.dims().get(dim)?.shards())).unwrap_or(1)
+        weight.map_or(1, |(tensor, sharding)| {
+            let dims: &[usize] = match (tensor.arrangement, dim) {
+                (Arrangement::Rows, dim) => &[dim],
+                (Arrangement::Groups, 0) => &[1],
+                (Arrangement::Groups, _) => &[0, 2],
+            };
+            let dims = dims.iter().filter_map(|&dim| sharding.dims().get(dim));
+            dims.map(|dim| dim.shards()).product()
+        })
     };
     let layers = layout.config.num_layers;
     let streams = [

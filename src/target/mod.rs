@@ -3,6 +3,7 @@
 //! None of it needs a plugin or the hardware. What lowering knows about a platform is another table,
 //! [`lapidary_lower::Target`]; [`TargetSpec::lowering`] leads from one to the other.
 
+mod arrangement;
 mod catalogue;
 mod error;
 mod gpu;
@@ -10,6 +11,7 @@ mod hardware;
 mod spec;
 mod tpu;
 
+pub(crate) use arrangement::arranged;
 pub use catalogue::{CatalogueEntry, catalogue};
 pub use error::TargetError;
 pub use gpu::Gpu;

@@ -145,7 +145,10 @@ fn composites_of_a_model_are_calls_on_this_processor() {
     let text = run_lapidary(&arguments).stdout;
     let [decode, ..] = text.split("\n\n").collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert!(decode.starts_with("gemma2_decode_b1_t1_") && decode.contains(" on cpu: "), "{decode}");
-    assert!(text.contains("composites are calls of kernels") && text.contains("gemma2_prefill_b1_"), "{text}");
+    assert!(
+        text.contains("composites are calls of kernels") && text.contains("gemma2_prefill_b1_"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -219,8 +219,13 @@ fn an_encoded_product_is_a_composite_of_its_parts() {
 fn rows_of_an_encoded_table_are_decoded_once_they_are_taken() {
     let ids = [0, 6, 3, 3, -1, i32::MAX];
     for (bits, group) in [(Bits::Eight, 10), (Bits::Four, 10), (Bits::Four, 5)] {
-        for dtype in [DType::BF16, DType::F32] {
-            let table = encoded(bits, [7, 10], group, DType::BF16, 1.0);
+        for (dtype, arranged) in [
+            (DType::BF16, encoded as fn(_, _, _, _, _) -> _),
+            (DType::F32, encoded),
+            (DType::BF16, by_groups),
+            (DType::F32, by_groups),
+        ] {
+            let table: Encoded = arranged(bits, [7, 10], group, DType::BF16, 1.0);
             let arguments = [&table.codes, &table.scales, &table.offsets, &ints(&[2, 3], &ids)];
             let rows = run_one(arguments, |b, [codes, scales, offsets, ids]| {
                 let table = EncodedWeight { codes, scales, offsets: Some(offsets) };

@@ -157,7 +157,8 @@ fn starts(outputs: usize, strip: usize, least: usize, threads: usize) -> Vec<usi
     while start < outputs {
         starts.push(start);
         let left = outputs - start;
-        start += (left / (SHARE * threads)).max(least).clamp(1, left.div_ceil(threads)).next_multiple_of(strip);
+        start +=
+            (left / (SHARE * threads)).max(least).clamp(1, left.div_ceil(threads)).next_multiple_of(strip);
     }
     starts
 }

@@ -25,6 +25,7 @@ pub const CPU: Target = Target {
     scalar_extrema_by_selection: true,
     // Six matrices of 9216 x 4608 in a chain: 487 MiB of temporary memory, and 82 in turn.
     decodes_in_turn: true,
+    weights_by_groups: false,
     kernels: Cow::Borrowed(&[]),
     switched_off: Cow::Borrowed(&[]),
     // By default a NaN on one side of maximum, minimum and clamp loses.

@@ -19,6 +19,7 @@ pub const CUDA: Target = Target {
     },
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
+    weights_by_groups: true,
     kernels: Cow::Borrowed(&[]),
     switched_off: Cow::Borrowed(&[]),
     // XLA's defaults, until a card has shown that others are faster: docs/gpu.md.

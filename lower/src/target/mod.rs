@@ -31,6 +31,9 @@ pub struct Target {
     /// On one device, decode a weight in few bits no sooner than what it is multiplied with is there. The compiler would
     /// decode all of them first, and hold the whole model decoded.
     pub decodes_in_turn: bool,
+    /// Take weights in few bits by groups of their inputs (`lapidary_graph::nn::EncodedWeight`) where they have such: the
+    /// compiler fuses products with codes and scales in no other arrangement.
+    pub weights_by_groups: bool,
     /// Composites that are custom calls here. A platform's own table has none: a kernel is there for those who
     /// [ask for it](Target::with_kernels), once whoever runs the program has made it known to the plugin.
     pub kernels: Cow<'static, [Kernel]>,

@@ -17,6 +17,7 @@ pub const TPU: Target = Target {
     },
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
+    weights_by_groups: true,
     kernels: Cow::Borrowed(&[]),
     switched_off: Cow::Borrowed(&[]),
     compiler_flags: &[],

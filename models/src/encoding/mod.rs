@@ -1,11 +1,15 @@
 //! How weights are stored: as they are, or as integer codes with a scale for each group of them.
 
+mod arrangement;
+mod regroup;
 mod scheme;
 mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use arrangement::Arrangement;
+pub use regroup::TensorPart;
 pub use scheme::{SchemeError, WeightScheme};
 pub use stored::{Described, StorageProblem};
 
@@ -70,39 +74,56 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// How the weights of a model are stored: those that are not dense, by name.
+/// How the weights of a model are stored, and how its programs take them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Encodings(BTreeMap<String, Encoding>);
+pub struct Encodings {
+    /// Those that are not dense, by name.
+    encoded: BTreeMap<String, Encoding>,
+    arrangement: Arrangement,
+}
 
 impl Encodings {
     /// Whether every weight is.
     pub fn is_dense(&self) -> bool {
-        self.0.is_empty()
+        self.encoded.is_empty()
     }
 
     /// How a weight is stored.
     pub fn of(&self, weight: &WeightSpec) -> Encoding {
-        self.0.get(&weight.name).copied().unwrap_or_default()
+        self.encoded.get(&weight.name).copied().unwrap_or_default()
     }
 
     /// Says how a weight is stored.
     pub fn set(&mut self, weight: &WeightSpec, encoding: Encoding) {
         match encoding {
-            Encoding::Dense => self.0.remove(&weight.name),
-            Encoding::Int8(_) | Encoding::Int4(_) => self.0.insert(weight.name.clone(), encoding),
+            Encoding::Dense => self.encoded.remove(&weight.name),
+            Encoding::Int8(_) | Encoding::Int4(_) => self.encoded.insert(weight.name.clone(), encoding),
         };
+    }
+
+    /// How programs take the weights that it makes a difference for: [`Arrangement::Rows`] unless said otherwise.
+    pub fn arrangement(&self) -> Arrangement {
+        self.arrangement
+    }
+
+    /// The same for programs that want their weights so.
+    #[must_use]
+    pub fn arranged(mut self, arrangement: Arrangement) -> Self {
+        self.arrangement = arrangement;
+        self
     }
 
     /// Keeps those of these weights.
     pub(crate) fn retain(&mut self, weights: &[WeightSpec]) {
-        self.0.retain(|name, _| weights.iter().any(|weight| weight.name == *name));
+        self.encoded.retain(|name, _| weights.iter().any(|weight| weight.name == *name));
     }
 
-    /// What differs between these and others, in words, and in how many weights; `None` if nothing does. `here` and
-    /// `there` say whose they are, such as `in the bundle`.
+    /// What differs between how weights are stored here and elsewhere, in words, and in how many weights; `None` if nothing
+    /// does. `here` and `there` say whose they are, such as `in the bundle`.
     pub fn difference(&self, here: &str, other: &Self, there: &str) -> Option<String> {
-        let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
-        let of = |encodings: &Self, name: &str| encodings.0.get(name).copied().unwrap_or_default();
+        let names =
+            self.encoded.keys().chain(other.encoded.keys().filter(|name| !self.encoded.contains_key(*name)));
+        let of = |encodings: &Self, name: &str| encodings.encoded.get(name).copied().unwrap_or_default();
         let differing: Vec<&String> = names.filter(|name| of(self, name) != of(other, name)).collect();
         let (first, more) = differing.split_first()?;
         let more = match more.len() {
@@ -118,7 +139,7 @@ impl fmt::Display for Encodings {
     /// What most codes are: `int4 in groups of 32 with bf16 scales`, or `dense`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut counts: Vec<(Encoding, usize)> = Vec::new();
-        for encoding in self.0.values() {
+        for encoding in self.encoded.values() {
             match counts.iter_mut().find(|(counted, _)| counted == encoding) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((*encoding, 1)),
@@ -139,11 +160,11 @@ pub enum WeightPart {
     /// The weight itself.
     Values,
     /// Its codes: i8 `[out, in]`, or u8 `[out, in / 2]`, where byte `j` of a row has element `2j` in its low half and
-    /// element `2j + 1` in its high one, each as `q + 8`.
+    /// element `2j + 1` in its high one, each as `q + 8`. By groups i8 or i4 `[groups, out, group]`.
     Codes,
-    /// Its scales `[out, groups]`.
+    /// Its scales `[out, groups]`; by groups `[groups, out]`.
     Scales,
-    /// Its offsets, f32 `[out, groups]`.
+    /// Its offsets, f32, in the shape of the scales.
     Offsets,
 }
 
@@ -158,6 +179,8 @@ pub struct WeightTensor {
     pub dims: Vec<usize>,
     /// Its element type; `None` for values, which programs take in the type that they compute in.
     pub dtype: Option<TensorDtype>,
+    /// In which order its elements are.
+    pub arrangement: Arrangement,
     /// The weight.
     pub weight: WeightSpec,
 }
@@ -171,10 +194,12 @@ impl WeightTensor {
 }
 
 impl WeightSpec {
-    /// The tensors of this weight in an encoding, codes (or values) first.
+    /// The tensors that a file has of this weight in an encoding, codes (or values) first; words of codes of 4 bits as bytes.
     pub fn tensors(&self, encoding: Encoding) -> Vec<WeightTensor> {
-        let tensor =
-            |name: String, part, dims, dtype| WeightTensor { name, part, dims, dtype, weight: self.clone() };
+        let tensor = |name: String, part, dims, dtype| {
+            let (arrangement, weight) = (Arrangement::Rows, self.clone());
+            WeightTensor { name, part, dims, dtype, arrangement, weight }
+        };
         let (&[rows, columns], Some(groups)) = (self.dims.as_slice(), encoding.groups()) else {
             return vec![tensor(self.name.clone(), WeightPart::Values, self.dims.clone(), None)];
         };

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::*;
 use crate::config::GemmaConfig;
@@ -123,4 +124,103 @@ fn differences_are_told_in_words() {
     assert!(all.ends_with(", and 14 more weights differ"), "{all}");
     assert_eq!(Encodings::default().to_string(), "dense");
     assert_eq!(int8.to_string(), "int8 in groups of 64 with bf16 scales");
+}
+
+#[test]
+fn what_programs_take_tells_how_it_is_stored() {
+    let with_offsets = Groups { size: 32, scales: StoredDtype::F32, offsets: true };
+    let weight = up();
+    for (encoding, codes, dtype) in [
+        (Encoding::Int8(groups(64)), vec![192, 64], TensorDtype::I8),
+        (Encoding::Int8(groups(16)), vec![4, 192, 16], TensorDtype::I8),
+        (Encoding::Int8(Groups { size: 64, ..with_offsets }), vec![1, 192, 64], TensorDtype::I8),
+        (Encoding::Int4(groups(64)), vec![1, 192, 64], TensorDtype::I4),
+        (Encoding::Int4(with_offsets), vec![2, 192, 32], TensorDtype::I4),
+    ] {
+        let tensors = weight.arranged(encoding, Arrangement::Groups);
+        assert_eq!((&tensors[0].dims, tensors[0].dtype), (&codes, Some(dtype)));
+        let names = |tensors: &[WeightTensor]| tensors.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&tensors), names(&weight.tensors(encoding)));
+        let find = |name: &str| {
+            let found = tensors.iter().find(|tensor| tensor.name == name)?;
+            Some((found.dtype?, found.dims.as_slice()))
+        };
+        let arrangement = if codes.len() == 3 { Arrangement::Groups } else { Arrangement::Rows };
+        assert_eq!(Encoding::of_parameters(&weight, &find), Ok((encoding, arrangement)));
+        let arranged = tensors.iter().all(|tensor| tensor.arrangement == arrangement);
+        assert!(arranged, "{encoding}");
+    }
+    assert_eq!(weight.arranged(Encoding::Dense, Arrangement::Groups), weight.tensors(Encoding::Dense));
+}
+
+/// Every part, also one that begins and ends within a byte, at the start of an array that may be larger.
+#[test]
+fn parts_by_groups_have_the_elements_of_rows() {
+    let [outputs, inputs] = [3, 12];
+    let weight = WeightSpec { dims: vec![outputs, inputs], ..up() };
+    let noise = |len: usize| (0..len).map(|i| (i * 37 + i / 7) as u8).collect::<Vec<u8>>();
+    let f16 = |size| Groups { size, scales: StoredDtype::F16, offsets: true };
+    for (encoding, groups) in
+        [(Encoding::Int8(f16(4)), 3), (Encoding::Int4(f16(6)), 2), (Encoding::Int4(f16(12)), 1)]
+    {
+        let group = inputs / groups;
+        for (stored, wanted) in
+            weight.tensors(encoding).into_iter().zip(weight.arranged(encoding, Arrangement::Groups))
+        {
+            let size = wanted.dtype.unwrap().size();
+            let rows = noise(stored.byte_count(BF16) as usize);
+            // The bytes of one element.
+            let element = |g: usize, o: usize, k: usize| match (wanted.part, wanted.dtype.unwrap()) {
+                (WeightPart::Codes, TensorDtype::I4) => {
+                    let at = o * inputs + g * group + k;
+                    vec![((rows[at / 2] >> (4 * (at % 2))) & 15).wrapping_sub(8)]
+                }
+                (WeightPart::Codes, _) => vec![rows[o * inputs + g * group + k]],
+                _ => rows[(o * groups + g) * size..][..size].to_vec(),
+            };
+            let within: Vec<Range<usize>> = match wanted.part {
+                WeightPart::Codes => vec![0..group, 1..group, 1..2, 2..group - 1],
+                _ => std::iter::once(0..1).collect(),
+            };
+            for (g, o, k) in within.iter().flat_map(|k| {
+                [(0..groups, 0..outputs), (groups - 1..groups, 1..3)].map(|(g, o)| (g, o, k.clone()))
+            }) {
+                let held = [g.len() + 1, o.len() + 1, k.len() + usize::from(within.len() > 1)];
+                let rank = wanted.dims.len();
+                let mut out = vec![99; held[..rank].iter().product::<usize>() * size];
+                let mut expected = out.clone();
+                for (at, g) in g.clone().enumerate() {
+                    for (row, o) in o.clone().enumerate() {
+                        for (column, k) in k.clone().enumerate() {
+                            let at = ((at * held[1] + row) * held[2] + column) * size;
+                            expected[at..at + size].copy_from_slice(&element(g, o, k));
+                        }
+                    }
+                }
+                let ranges = [g, o, k];
+                let part = TensorPart { ranges: &ranges[..rank], held: &held[..rank] };
+                assert_eq!(wanted.regroup(&rows, part, &mut out), Some(()));
+                assert_eq!(out, expected, "{encoding} {:?} {ranges:?}", wanted.part);
+                assert_eq!(wanted.regroup(&rows[1..], part, &mut out), None);
+                assert_eq!(stored.regroup(&rows, part, &mut out), None);
+            }
+        }
+    }
+}
+
+/// Threads share the work; what they make does not tell.
+#[test]
+fn large_tensors_are_regrouped_like_small_ones() {
+    let [outputs, inputs] = [1024, 5 * 1024];
+    let weight = WeightSpec { dims: vec![outputs, inputs], ..up() };
+    let wanted = weight.arranged(Encoding::Int8(groups(64)), Arrangement::Groups).remove(0);
+    let rows: Vec<u8> = (0..outputs * inputs).map(|i| (i % 251) as u8).collect();
+    let mut out = vec![0; rows.len()];
+    let ranges: Vec<_> = wanted.dims.iter().map(|&dim| 0..dim).collect();
+    wanted.regroup(&rows, TensorPart { ranges: &ranges, held: &wanted.dims }, &mut out).unwrap();
+    let regrouped = out.iter().enumerate().all(|(at, &code)| {
+        let (g, o, k) = (at / (64 * outputs), at / 64 % outputs, at % 64);
+        code == rows[o * inputs + g * 64 + k]
+    });
+    assert!(regrouped);
 }

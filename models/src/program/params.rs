@@ -194,6 +194,7 @@ fn graph_dtype(dtype: TensorDtype) -> DType {
         TensorDtype::Float(StoredDtype::F32) => DType::F32,
         TensorDtype::Float(StoredDtype::Bf16) => DType::BF16,
         TensorDtype::Float(StoredDtype::F16) => DType::F16,
+        TensorDtype::I4 => DType::S4,
         TensorDtype::I8 => DType::S8,
         TensorDtype::U8 => DType::U8,
         TensorDtype::I32 => DType::S32,

@@ -4,7 +4,7 @@ use lapidary_graph::DType;
 
 use super::*;
 use crate::config::GemmaConfig;
-use crate::encoding::{Encodings, WeightScheme};
+use crate::encoding::{Arrangement, Encodings, WeightScheme};
 
 const NAMES: [&str; 5] = ["gemma-2b", "gemma-7b", "gemma2-2b", "gemma2-9b", "gemma2-27b"];
 const SAMPLER: SamplerShape = SamplerShape { top_logprobs: 3, repetition_penalty: true };
@@ -100,6 +100,18 @@ fn groups_are_blocks_of_the_axis_of_their_inputs() {
     ] {
         let param = signature.params.iter().find(|param| param.name == format!("model.{name}")).unwrap();
         assert_eq!(param.axes, lapidary_graph::LogicalAxes::of(&axes), "{name}");
+    }
+    config.encodings = config.encodings.arranged(Arrangement::Groups);
+    let signature = build(&config, &shape(Phase::Decode, 1)).unwrap().signature;
+    for (name, axes) in [
+        ("embed_tokens.weight", &["vocab", "embed"][..]),
+        ("layers.0.self_attn.q_proj.weight_packed", &["embed/128", "heads", "_"]),
+        ("layers.0.self_attn.o_proj.weight_packed", &["heads/128", "embed", "_"]),
+        ("layers.0.self_attn.o_proj.weight_scale", &["heads/128", "embed"]),
+        ("layers.0.mlp.down_proj.weight_scale", &["ffn/128", "embed"]),
+    ] {
+        let param = signature.params.iter().find(|param| param.name == format!("model.{name}")).unwrap();
+        assert_eq!(param.axes, lapidary_graph::LogicalAxes::of(axes), "{name}");
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn tensors(weight: &WeightSpec, encoding: Encoding, dtype: StoredDtyp
         let mut entry = Entry { name: tensor.name, dtype: stored, dims: tensor.dims };
         let filling = match stored {
             TensorDtype::Float(dtype) => Filling::Part(tensor.part, dtype),
-            TensorDtype::I8 | TensorDtype::I32 | TensorDtype::I64 => Filling::Int8,
+            TensorDtype::I4 | TensorDtype::I8 | TensorDtype::I32 | TensorDtype::I64 => Filling::Int8,
             TensorDtype::U8 => {
                 entry.dtype = TensorDtype::I32;
                 if let Some(bytes) = entry.dims.last_mut() {

@@ -7,7 +7,7 @@ use lapidary_lower::sharding::{AxisSplit, DimSharding};
 use lapidary_lower::{EntryShardings, Mesh, Sharding};
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::dtype::{StoredDtype, TensorDtype};
-use lapidary_models::encoding::{Encoding, Encodings, WeightTensor};
+use lapidary_models::encoding::{Arrangement, Encoding, Encodings, WeightTensor};
 use lapidary_models::program::{
     Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind,
 };
@@ -17,7 +17,7 @@ use crate::bundle::ProgramManifest;
 use crate::engine::programs::Interface;
 use crate::export::{ParamManifest, RoleManifest, ValueManifest, input_name, output_name};
 
-/// How the weights are stored that a program of `config` takes, as its parameters tell.
+/// How the weights are stored that a program of `config` takes, and how it takes them, as its parameters tell.
 ///
 /// # Errors
 /// What is wrong with a parameter.
@@ -31,8 +31,12 @@ pub(super) fn encodings(config: &GemmaConfig, program: &ProgramManifest) -> Resu
     }
     let mut encodings = Encodings::default();
     for weight in weight_specs(config) {
-        let encoding = Encoding::of_tensors(&weight, &|name| tensors.get(name).copied());
-        encodings.set(&weight, encoding.map_err(|problem| problem.to_string())?);
+        let found = Encoding::of_parameters(&weight, &|name| tensors.get(name).copied());
+        let (encoding, arrangement) = found.map_err(|problem| problem.to_string())?;
+        encodings.set(&weight, encoding);
+        if arrangement == Arrangement::Groups {
+            encodings = encodings.arranged(arrangement);
+        }
     }
     Ok(encodings)
 }
@@ -43,6 +47,7 @@ fn stored(dtype: &str) -> Option<TensorDtype> {
         DType::F32 => Some(StoredDtype::F32.into()),
         DType::BF16 => Some(StoredDtype::Bf16.into()),
         DType::F16 => Some(StoredDtype::F16.into()),
+        DType::S4 => Some(TensorDtype::I4),
         DType::S8 => Some(TensorDtype::I8),
         DType::U8 => Some(TensorDtype::U8),
         _ => None,
@@ -74,6 +79,11 @@ impl<'m> InterfaceReader<'m> {
             let of = |problem: String| format!("parameter `{}` {problem}", value.name);
             let role = self.param_role(&value.role).map_err(of)?;
             let (ty, axes, sharding) = self.layout(value).map_err(of)?;
+            if let ParamRole::Weight(WeightTensor { dims, .. }) = &role
+                && *dims != ty.dims
+            {
+                return Err(of(format!("is of shape {:?}, expected {dims:?}", ty.dims)));
+            }
             let name = value.name.clone();
             signature.params.push(ParamSpec { name, role, ty, axes, donated_to: *donated_to });
             shardings.params.push(sharding);

@@ -16,6 +16,7 @@ use crate::engine::{EngineError, MAX_STEP_TOKENS, MIN_CAPACITY, PREFILL_BUCKETS,
 pub(in crate::engine) struct GraphPrograms {
     pub(in crate::engine) placement: Placement,
     pub(in crate::engine) target: Target,
+    /// With weights in the arrangement that the target takes them in.
     pub(in crate::engine) config: GemmaConfig,
     pub(in crate::engine) dtype: DType,
 }
