@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 use lapidary::graph::{DType, verify_program};
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, Target, lower};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::program::{Phase, ProgramShape, build};
+use lapidary::models::program::{KvCache, Phase, ProgramShape, build};
 
 /// Print the StableHLO of a Gemma program.
 #[derive(Parser)]
@@ -88,7 +88,8 @@ fn main() -> Result<()> {
         DTypeArg::F32 => DType::F32,
     };
     let capacity = arguments.capacity.unwrap_or(config.context);
-    let shape = ProgramShape { phase, batch: arguments.batch, tokens, capacity, dtype };
+    let shape =
+        ProgramShape { phase, batch: arguments.batch, tokens, capacity, dtype, kv_cache: KvCache::Dense };
 
     // The graph says nothing of targets or devices: both come in here, when it is lowered.
     let program = build(&config, &shape)?;

@@ -13,12 +13,18 @@ use lapidary::graph::{DType, Function, LogicalAxes, TensorType};
 use lapidary::lower::sharding::AxisUnits;
 use lapidary::lower::{Mesh, Sharding, ShardingRules};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::program::{Phase, ProgramShape, build};
+use lapidary::models::program::{KvCache, Phase, ProgramShape, build};
 
 const MODEL: &str = "gemma2-9b";
 const MESH: &str = "data=2,model=4";
-const SHAPE: ProgramShape =
-    ProgramShape { phase: Phase::Decode, batch: 8, tokens: 1, capacity: 4096, dtype: DType::BF16 };
+const SHAPE: ProgramShape = ProgramShape {
+    phase: Phase::Decode,
+    batch: 8,
+    tokens: 1,
+    capacity: 4096,
+    dtype: DType::BF16,
+    kv_cache: KvCache::Dense,
+};
 
 /// Widths and heights are in the picture's own units, which are pixels where it is not scaled.
 const WIDTH: usize = 1180;

@@ -12,7 +12,7 @@ use lapidary::graph::verify::verify_program;
 use lapidary::hlo::{Collective, CollectiveKind, Module, Report, ReportOptions};
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, Target, lower, target};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::program::{Phase, ProgramShape, build};
+use lapidary::models::program::{KvCache, Phase, ProgramShape, build};
 use lapidary::runtime::{Attributes, Client, ClientOptions, CompileOptions, Executable, Plugin, Program};
 
 const LAYERS: usize = 2;
@@ -28,11 +28,25 @@ fn tiny(kv_heads: usize) -> GemmaConfig {
 }
 
 fn decode(batch: usize) -> ProgramShape {
-    ProgramShape { phase: Phase::Decode, batch, tokens: 1, capacity: CAPACITY, dtype: DType::F32 }
+    ProgramShape {
+        phase: Phase::Decode,
+        batch,
+        tokens: 1,
+        capacity: CAPACITY,
+        dtype: DType::F32,
+        kv_cache: KvCache::Dense,
+    }
 }
 
 fn prefill(batch: usize) -> ProgramShape {
-    ProgramShape { phase: Phase::Prefill, batch, tokens: 16, capacity: CAPACITY, dtype: DType::F32 }
+    ProgramShape {
+        phase: Phase::Prefill,
+        batch,
+        tokens: 16,
+        capacity: CAPACITY,
+        dtype: DType::F32,
+        kv_cache: KvCache::Dense,
+    }
 }
 
 fn text(

@@ -25,7 +25,7 @@ use lapidary::graph::{
 use lapidary::inspect::{self, InspectOptions, Inspection, inspect};
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, lower};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::program::{Phase, ProgramShape};
+use lapidary::models::program::{KvCache, Phase, ProgramShape};
 use lapidary::runtime::plugins::{Environment, PluginKind, find};
 use lapidary::target::TargetSpec;
 
@@ -122,7 +122,14 @@ fn compiled(module: &Module, target: &TargetSpec, mesh: &Mesh) -> Inspection {
         rules: &rules,
         compiler_flags: &BTreeMap::new(),
     };
-    let shape = ProgramShape { phase: Phase::Decode, batch: 1, tokens: 1, capacity: 8, dtype: DType::BF16 };
+    let shape = ProgramShape {
+        phase: Phase::Decode,
+        batch: 1,
+        tokens: 1,
+        capacity: 8,
+        dtype: DType::BF16,
+        kv_cache: KvCache::Dense,
+    };
     let mut export = Export::new(&request, &[shape]).unwrap();
     export.files[0].1 = text;
 

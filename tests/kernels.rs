@@ -11,7 +11,7 @@ use lapidary::graph::{DType, verify_program};
 use lapidary::hlo::{Module, Opcode};
 use lapidary::lower::{LowerOptions, ShardingRules, lower, target};
 use lapidary::model::Model;
-use lapidary::models::program::{Phase, ProgramShape, SamplerShape, build};
+use lapidary::models::program::{KvCache, Phase, ProgramShape, SamplerShape, build};
 use lapidary::runtime::{Client, CompileOptions, CustomCall, Program, kernels};
 
 fn engine(client: &Client, model: &Model, dtype: DType, kernels: Kernels) -> Engine {
@@ -61,13 +61,14 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
 fn programs_call_the_kernels_that_the_runtime_has() {
     let config = Model::builtin().unwrap().checkpoint().config().clone();
     let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
-    let calls = |phase, tokens, dtype, name: &str| {
-        let shape = ProgramShape { phase, batch: 2, tokens, capacity: tokens.max(256), dtype };
+    let calls_with = |kv_cache, phase, tokens: usize, dtype, name: &str| {
+        let shape = ProgramShape { phase, batch: 2, tokens, capacity: tokens.max(256), dtype, kv_cache };
         let program = build(&config, &shape).unwrap();
         let options = LowerOptions { target: &target, mesh: None, rules: &ShardingRules::none() };
         let text = lower(verify_program(&program.module).unwrap(), &options).unwrap();
         text.matches(&format!("call_target_name = \"{name}\"")).count()
     };
+    let calls = |phase, tokens, dtype, name: &str| calls_with(KvCache::Dense, phase, tokens, dtype, name);
     let (linear, attention) = (kernels::Linear::NAME, kernels::Attention::NAME);
     // Seven projections a layer, and the one to the vocabulary.
     let projections = 7 * config.num_layers + 1;
@@ -81,6 +82,12 @@ fn programs_call_the_kernels_that_the_runtime_has() {
     // Keys and values.
     assert_eq!(calls(Phase::Decode, 1, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
     assert_eq!(calls(Phase::Prefill, 32, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
+    // Codes and scales of both.
+    for (phase, tokens) in [(Phase::Decode, 1), (Phase::Prefill, 32), (Phase::Prefill, 1024)] {
+        let calls = |name| calls_with(KvCache::Int8, phase, tokens, DType::BF16, name);
+        assert_eq!(calls(attention), config.num_layers);
+        assert_eq!(calls(kernels::CacheWrite::NAME), 4 * config.num_layers);
+    }
 }
 
 /// A compiler cannot split what it does not know: on a mesh, programs have no kernels.
@@ -105,8 +112,14 @@ fn no_step_copies_or_converts_a_cache() {
     let config = Model::builtin().unwrap().checkpoint().config().clone();
     let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
     let sampled = Phase::SampledDecode { steps: 1, sampler: SamplerShape::default() };
-    for (phase, batch) in [(Phase::Decode, 1), (Phase::Decode, 3), (sampled, 2)] {
-        let shape = ProgramShape { phase, batch, tokens: 1, capacity: 512, dtype: DType::BF16 };
+    for (phase, batch, kv_cache) in [
+        (Phase::Decode, 1, KvCache::Dense),
+        (Phase::Decode, 3, KvCache::Dense),
+        (sampled, 2, KvCache::Dense),
+        (Phase::Decode, 1, KvCache::Int8),
+        (sampled, 2, KvCache::Int8),
+    ] {
+        let shape = ProgramShape { phase, batch, tokens: 1, capacity: 512, dtype: DType::BF16, kv_cache };
         let program = build(&config, &shape).unwrap();
         let options = LowerOptions { target: &target, mesh: None, rules: &ShardingRules::none() };
         let text = lower(verify_program(&program.module).unwrap(), &options).unwrap();

@@ -9,7 +9,7 @@ use lapidary::lower::{LowerOptions, ShardingRules, lower, target};
 use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::{AttentionKind, GemmaConfig};
 use lapidary::models::dtype::StoredDtype;
-use lapidary::models::program::{Input, Output, ParamRole, Phase, ProgramShape, ResultRole, build};
+use lapidary::models::program::{Input, KvCache, Output, ParamRole, Phase, ProgramShape, ResultRole, build};
 use lapidary::runtime::{Argument, Buffer, Client, CompileOptions, CompilerFlag, ElementType, Program};
 use support::{golden_dir, load, logits, max_difference};
 use tempfile::TempDir;
@@ -54,7 +54,14 @@ fn in_steps(client: &Client, checkpoint: &Checkpoint, rows: &[Vec<u32>], steps: 
     let mut start = 0;
     for &tokens in steps {
         let phase = Phase::Score { logits: true };
-        let shape = ProgramShape { phase, batch: rows.len(), tokens, capacity: CONTEXT, dtype: DType::F32 };
+        let shape = ProgramShape {
+            phase,
+            batch: rows.len(),
+            tokens,
+            capacity: CONTEXT,
+            dtype: DType::F32,
+            kv_cache: KvCache::Dense,
+        };
         let program = build(config, &shape).unwrap();
         let rules = ShardingRules::none();
         let options = LowerOptions { target: &target::CPU, mesh: None, rules: &rules };

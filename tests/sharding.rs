@@ -13,7 +13,7 @@ use lapidary::engine::{Engine, GenerateOptions, LoadStats, Placement, Sampling};
 use lapidary::graph::DType;
 use lapidary::lower::{ShardingRules, entry_shardings};
 use lapidary::models::checkpoint::Checkpoint;
-use lapidary::models::program::{ParamRole, Phase, ProgramShape, build};
+use lapidary::models::program::{KvCache, ParamRole, Phase, ProgramShape, build};
 use lapidary::runtime::Client;
 use support::{Golden, golden_dir, logits, max_difference, small};
 
@@ -145,7 +145,14 @@ fn two_batches_at_a_time_share_the_devices() {
 fn each_device_loads_its_shards_only() {
     let Some(client) = support::cpu_devices(DEVICES) else { return };
     let (_directory, checkpoint) = small("gemma2-windowed");
-    let shape = ProgramShape { phase: Phase::Decode, batch: 2, tokens: 1, capacity: 128, dtype: DType::F32 };
+    let shape = ProgramShape {
+        phase: Phase::Decode,
+        batch: 2,
+        tokens: 1,
+        capacity: 128,
+        dtype: DType::F32,
+        kv_cache: KvCache::Dense,
+    };
     let program = build(checkpoint.config(), &shape).unwrap();
     let main = program.module.function(program.module.entry().unwrap()).unwrap();
     for mesh in ["data=2,model=4", "model=3", "model=2"] {

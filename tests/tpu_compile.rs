@@ -11,7 +11,7 @@ use lapidary::graph::DType;
 use lapidary::graph::verify::verify_program;
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, lower, target};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::program::{ParamRole, Phase, Program, ProgramShape, build};
+use lapidary::models::program::{KvCache, ParamRole, Phase, Program, ProgramShape, build};
 use lapidary::runtime::{self, Attributes, CompileOptions};
 
 const CHIPS: usize = 4;
@@ -32,7 +32,14 @@ fn compile_for_absent_tpus() {
     let mut config = GemmaConfig::named("gemma2-27b").unwrap().with_layers(2).unwrap();
     config.vocab_size = 4096;
     for (phase, batch, tokens) in [(Phase::Decode, 4, 1), (Phase::Prefill, 1, 128)] {
-        let shape = ProgramShape { phase, batch, tokens, capacity: 4096, dtype: DType::BF16 };
+        let shape = ProgramShape {
+            phase,
+            batch,
+            tokens,
+            capacity: 4096,
+            dtype: DType::BF16,
+            kv_cache: KvCache::Dense,
+        };
         let program = build(&config, &shape).unwrap();
         let mesh = Mesh::new([("model".to_string(), CHIPS)]).unwrap();
         let lowering =

@@ -12,7 +12,9 @@ use common::options::Options;
 use common::table::{Table, count};
 use common::timing::{Work, best_of};
 use half::bf16;
-use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, attention};
+use lapidary_kernels::{
+    AttentionNumbers, AttentionOperands, AttentionShape, Features, KeyValues, Pool, attention,
+};
 
 /// Queries of a sequence: the last tokens of full caches.
 const QUERIES: [usize; 2] = [1, 512];
@@ -78,8 +80,7 @@ fn measure(
         let operands = AttentionOperands {
             query: &query,
             positions: &positions,
-            keys,
-            values,
+            cache: KeyValues::Bf16 { keys, values },
             slot_positions: &slot_positions,
         };
         assert!(attention(pool, features, shape, numbers, operands, &mut out).is_ok());

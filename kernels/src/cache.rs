@@ -1,7 +1,5 @@
 //! Writing keys or values into a KV cache.
 
-use half::bf16;
-
 /// Sizes of a write into a cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CacheWriteShape {
@@ -13,7 +11,7 @@ pub struct CacheWriteShape {
     pub kv_heads: usize,
     /// Slots of the cache.
     pub slots: usize,
-    /// Elements of a head.
+    /// Elements of a head: one if a slot holds a scale for each.
     pub head_dim: usize,
 }
 
@@ -42,14 +40,14 @@ impl CacheWriteShape {
 }
 
 /// Writes `update` `[batch, tokens, kv_heads, head_dim]` into the `slots` `[batch, tokens]` of `cache` `[batch, kv_heads,
-/// slots, head_dim]`; tokens whose slot the cache does not have are left out, and nothing else is touched.
+/// slots, head_dim]`, elements of any type; tokens whose slot the cache does not have are left out, and nothing else is touched.
 ///
 /// # Errors
 /// If a slice has another size than `shape` says; nothing is then written.
-pub fn cache_write(
+pub fn cache_write<T: Copy>(
     shape: CacheWriteShape,
-    cache: &mut [bf16],
-    update: &[bf16],
+    cache: &mut [T],
+    update: &[T],
     slots: &[i32],
 ) -> Result<(), CacheWriteError> {
     shape.check(cache.len(), update.len(), slots.len())?;
@@ -75,6 +73,8 @@ pub fn cache_write(
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
 
     const SHAPE: CacheWriteShape =

@@ -4,18 +4,38 @@
 
 use half::bf16;
 
+/// A number that f32 holds exactly, and whose products with numbers of eight bits it does too.
+pub(crate) trait Wide: Copy {
+    /// The same number.
+    fn wide(self) -> f32;
+}
+
+impl Wide for bf16 {
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        wide(self)
+    }
+}
+
+impl Wide for i8 {
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        f32::from(self)
+    }
+}
+
 /// `a · b` in f32, with this many partial sums side by side, a power of two, so that additions need not wait for each other.
 #[inline(always)]
-pub(crate) fn dot<const SUMS: usize>(a: &[bf16], b: &[bf16]) -> f32 {
+pub(crate) fn dot<const SUMS: usize>(a: &[bf16], b: &[impl Wide]) -> f32 {
     let mut sums = [0.0f32; SUMS];
     let (a_chunks, a_rest) = a.as_chunks::<SUMS>();
     let (b_chunks, b_rest) = b.as_chunks::<SUMS>();
     for (a, b) in a_chunks.iter().zip(b_chunks) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum = add_product(*sum, wide(*a), wide(*b));
+            *sum = add_product(*sum, wide(*a), b.wide());
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| wide(*a) * wide(*b)).sum();
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| wide(*a) * b.wide()).sum();
     // By halves: one after the other, each addition would wait for the one before it.
     let mut width = SUMS;
     while width > 1 {

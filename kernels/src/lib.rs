@@ -17,7 +17,9 @@ mod test_data;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
-pub use attention::{AttentionError, AttentionNumbers, AttentionOperands, AttentionShape, attention};
+pub use attention::{
+    AttentionError, AttentionNumbers, AttentionOperands, AttentionShape, KeyValues, attention,
+};
 pub use cache::{CacheWriteError, CacheWriteShape, cache_write};
 pub use features::{Features, Instructions};
 pub use linear::{LinearError, LinearResult, LinearShape, linear};

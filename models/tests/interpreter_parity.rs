@@ -9,7 +9,7 @@ mod interpreted;
 use golden::{Golden, Sequence, golden_dir};
 use interpreted::Rows;
 use lapidary_models::checkpoint::Checkpoint;
-use lapidary_models::program::{Output, Phase};
+use lapidary_models::program::{KvCache, Output, Phase};
 
 /// Local layers and softcaps, and one KV head.
 const CASES: [&str; 2] = ["gemma2-windowed", "gemma1-mqa"];
@@ -89,5 +89,45 @@ fn prefill_and_decode_match_float64_past_the_ring() {
             }
         }
         assert_eq!((rows.length(0), rows.length(1)), (39, 21));
+    }
+}
+
+/// Logits after each prefix of a text, which is read in steps of `width`, the last of them padded.
+fn logits_in_steps(checkpoint: &Checkpoint, kv_cache: KvCache, tokens: &[u32], width: usize) -> Vec<f64> {
+    let vocab = checkpoint.config().live_vocab_size();
+    let mut rows = Rows::new(checkpoint, 1, 64).with_kv_cache(kv_cache);
+    let steps = tokens.chunks(width).flat_map(|chunk| {
+        let mut logits = rows.score(width, &[chunk], &[&[]]).remove(&Output::Logits).unwrap();
+        logits.truncate(chunk.len() * vocab);
+        logits
+    });
+    steps.collect()
+}
+
+fn worst(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// Every token attends to codes, those of its own step too, so that how a text is cut into steps makes no difference: not
+/// where rings have wrapped either.
+#[test]
+fn a_cache_in_8_bits_is_near_and_the_same_however_a_text_is_cut() {
+    for case in CASES {
+        let golden = Golden::open(case);
+        let checkpoint = Checkpoint::open(&golden_dir(case)).unwrap();
+        let tokens = &longest(&golden).tokens[..40];
+        let logits = |kv_cache, width| logits_in_steps(&checkpoint, kv_cache, tokens, width);
+        let full = logits(KvCache::Dense, 40);
+        let whole = logits(KvCache::Int8, 40);
+        let size = full.iter().fold(0.0, |max: f64, logit| max.max(logit.abs()));
+        let error = worst(&whole, &full);
+        // An element is off by up to 1/254 of the greatest of its head, in each of the layers.
+        assert!(error > 0.0 && error < 0.02 * size, "{case}: {error} of {size}");
+        for width in [1, 7, 16] {
+            let difference = worst(&logits(KvCache::Int8, width), &whole);
+            // Of sums in another order; a code that falls to the other side is a step of its head.
+            assert!(difference < 0.1 * error, "{case} in steps of {width}: {difference}");
+        }
     }
 }

@@ -7,7 +7,7 @@ mod golden;
 
 use lapidary_graph::{DType, text, verify_program};
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramShape, SamplerShape, build};
+use lapidary_models::program::{KvCache, Phase, ProgramShape, SamplerShape, build};
 
 const GOLDENS: [&str; 6] =
     ["gemma2-windowed", "gemma2-bf16", "gemma2-sharded", "gemma1-mqa", "gemma1-mha", "gemma1-f16"];
@@ -19,7 +19,12 @@ const FULL: SamplerShape = SamplerShape { top_logprobs: 2, repetition_penalty: t
 fn shapes(config: &GemmaConfig) -> Vec<ProgramShape> {
     let mut shapes = Vec::new();
     for dtype in [DType::BF16, DType::F32] {
-        for capacity in [16, config.context] {
+        for (capacity, kv_cache) in [
+            (16, KvCache::Dense),
+            (16, KvCache::Int8),
+            (config.context, KvCache::Dense),
+            (config.context, KvCache::Int8),
+        ] {
             for (phase, tokens) in [
                 (Phase::Prefill, 16),
                 (Phase::Prefill, 1),
@@ -31,7 +36,7 @@ fn shapes(config: &GemmaConfig) -> Vec<ProgramShape> {
                 (Phase::SampledDecode { steps: 4, sampler: PLAIN }, 1),
                 (Phase::SampledDecode { steps: 4, sampler: FULL }, 1),
             ] {
-                shapes.push(ProgramShape { phase, batch: 3, tokens, capacity, dtype });
+                shapes.push(ProgramShape { phase, batch: 3, tokens, capacity, dtype, kv_cache });
             }
         }
     }

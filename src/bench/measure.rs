@@ -86,7 +86,8 @@ pub fn measure(
     let Some(tokens_per_s) = Statistics::of(&rates) else { return Ok(None) };
 
     let weight_bytes = engine.load_stats().iter().map(|device| device.bytes).sum();
-    let work = Work::of(test, engine.config(), weight_bytes, engine.dtype().byte_width());
+    let position_bytes = engine.kv_cache().position_bytes(engine.config(), engine.dtype());
+    let work = Work::of(test, engine.config(), weight_bytes, position_bytes);
     let (bytes_per_token, flops_per_token) = match work {
         Work::Bytes(bytes) => (Some(bytes), None),
         Work::Flops(flops) => (None, Some(flops)),

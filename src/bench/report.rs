@@ -41,6 +41,9 @@ pub struct Setting {
     pub weight_bytes: u64,
     /// Element type that the model runs in.
     pub dtype: String,
+    /// Form of the KV cache; absent if it is in that type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv_cache: Option<String>,
     /// The devices, and how they are arranged if there are several.
     pub device: String,
     /// Processors that this process may use.

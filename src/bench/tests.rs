@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use lapidary_graph::DType;
 use lapidary_models::config::GemmaConfig;
+use lapidary_models::program::KvCache;
 use serde_json::Value;
 
 use super::*;
@@ -87,7 +89,10 @@ fn tests_that_no_model_can_take_are_refused() {
 fn work_is_counted_as_on_paper() {
     let config = GemmaConfig::named("gemma2-2b").unwrap();
     let weights = 5_228_683_776;
-    let bytes = |test: &Test| match Work::of(test, &config, weights, 2) {
+    let of = |test: &Test, kv_cache: KvCache| {
+        Work::of(test, &config, weights, kv_cache.position_bytes(&config, DType::BF16))
+    };
+    let bytes = |test: &Test| match of(test, KvCache::Dense) {
         Work::Bytes(bytes) => bytes,
         Work::Flops(flops) => panic!("{flops} flops"),
     };
@@ -102,7 +107,11 @@ fn work_is_counted_as_on_paper() {
     let far = weights as f64 + (4096.0 + 6000.0) / 2.0 * position;
     near(bytes(&test(Kind::Generation, 1, 5999, 1)), far);
 
-    let flops = |test: &Test| match Work::of(test, &config, weights, 2) {
+    // In 8 bits one byte, and a scale of 4 for each head.
+    let Work::Bytes(small) = of(&test(Kind::Generation, 1, 511, 1), KvCache::Int8) else { panic!("flops") };
+    near(small, weights as f64 + 512.0 * 26.0 * 2.0 * 4.0 * 260.0);
+
+    let flops = |test: &Test| match of(test, KvCache::Dense) {
         Work::Flops(flops) => flops,
         Work::Bytes(bytes) => panic!("{bytes} bytes"),
     };
@@ -149,6 +158,7 @@ fn report(complete: bool) -> Report {
             parameters: 2_614_341_888,
             weight_bytes: 5_228_683_776,
             dtype: "bf16".to_owned(),
+            kv_cache: None,
             device: "cpu".to_owned(),
             threads: 2,
             lapidary_version: "0.1.0".to_owned(),

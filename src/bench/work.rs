@@ -17,11 +17,11 @@ pub enum Work {
 
 impl Work {
     /// The work of `test` on a model of `config`, whose weights take `weight_bytes` on the devices and whose keys and
-    /// values take `width` bytes each.
-    pub fn of(test: &Test, config: &GemmaConfig, weight_bytes: u64, width: usize) -> Self {
+    /// values take `position_bytes` for each position of a layer.
+    pub fn of(test: &Test, config: &GemmaConfig, weight_bytes: u64, position_bytes: usize) -> Self {
         match test.kind {
             Kind::Prompt => Self::Flops(flops_per_token(test, config)),
-            Kind::Generation => Self::Bytes(bytes_per_token(test, config, weight_bytes, width)),
+            Kind::Generation => Self::Bytes(bytes_per_token(test, config, weight_bytes, position_bytes)),
         }
     }
 }
@@ -45,9 +45,8 @@ fn flops_per_token(test: &Test, config: &GemmaConfig) -> f64 {
 /// Each step reads the weights once, whatever the number of rows: the embedding whole, since it projects to the
 /// logits, and the rows of it that a step looks up are nothing beside that. Of the cache it reads the keys and values
 /// that it sees.
-fn bytes_per_token(test: &Test, config: &GemmaConfig, weight_bytes: u64, width: usize) -> f64 {
-    let position = (2 * config.kv_size() * width) as f64;
-    weight_bytes as f64 / test.batch as f64 + position * mean_keys_seen(test, config)
+fn bytes_per_token(test: &Test, config: &GemmaConfig, weight_bytes: u64, position_bytes: usize) -> f64 {
+    weight_bytes as f64 / test.batch as f64 + position_bytes as f64 * mean_keys_seen(test, config)
 }
 
 /// Keys that a token of the test sees, its own included: the sum over the layers, the mean over the tokens.

@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use lapidary::engine::{Kernels, MAX_STEPS_PER_DISPATCH, Sampling};
+use lapidary::engine::{Kernels, MAX_STEPS_PER_DISPATCH, Numerics, Sampling};
 use lapidary::graph::DType;
 use lapidary::lower::Mesh;
+use lapidary::models::program::KvCache;
 use lapidary::runtime::plugins::PluginKind;
 
 use super::bundle::BundleArgs;
@@ -28,9 +29,21 @@ pub struct ModelArgs {
     #[arg(long, value_enum, default_value_t = DtypeArg::Auto)]
     pub dtype: DtypeArg,
 
+    /// How the KV cache is held: bf16 (as --dtype says), or int8: codes of 8 bits with a scale for each head of each
+    /// position. By default bf16, or as the programs of a --bundle have it.
+    #[arg(long, value_name = "bf16|int8")]
+    pub kv_cache: Option<KvCache>,
+
     /// Look for NaN and infinity in the weights before running.
     #[arg(long)]
     pub check: bool,
+}
+
+impl ModelArgs {
+    /// The engine's form of what a model is to run in.
+    pub fn numerics(&self) -> Numerics {
+        Numerics { dtype: self.dtype.dtype(), kv_cache: self.kv_cache.unwrap_or_default() }
+    }
 }
 
 /// `--dtype`.

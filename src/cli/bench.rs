@@ -12,6 +12,7 @@ use lapidary::bench::{
 use lapidary::model::Model;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::encoding::{Encodings, WeightScheme};
+use lapidary::models::program::KvCache;
 use lapidary::runtime::plugins::PluginKind;
 use serde::Serialize;
 
@@ -220,7 +221,7 @@ impl Subject {
             Self::Random { name, config } if makes_weights_on_device(args)? => {
                 let devices = MeshPlan::read(&device_args.mesh)?.num_devices();
                 let connection = device::connect(device_args, None, devices, ui)?;
-                return Running::random(name, &config, model_args.dtype.dtype(), connection, device_args, ui);
+                return Running::random(name, &config, model_args.numerics(), connection, device_args, ui);
             }
             Self::Random { config, .. } => random_model::make(&config, model_args.dtype, ui)?,
         };
@@ -258,6 +259,7 @@ fn setting(model: String, running: &Running, unix_time_s: u64) -> Setting {
         parameters: engine.config().parameter_count(),
         weight_bytes: engine.load_stats().iter().map(|device| device.bytes).sum(),
         dtype: engine.dtype().to_string(),
+        kv_cache: Some(engine.kv_cache()).filter(|&form| form != KvCache::Dense).map(|form| form.to_string()),
         device: engine.placement().to_string(),
         threads: Probes::new().threads(),
         lapidary_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,8 +14,8 @@ use super::mesh::{self, MeshPlan};
 /// Which bundle, and what to do if it is not for this machine.
 #[derive(Args, Debug)]
 pub struct BundleArgs {
-    /// Run the programs of a bundle that `lapidary compile` made of this model: nothing is compiled. Mesh and element type
-    /// are the bundle's.
+    /// Run the programs of a bundle that `lapidary compile` made of this model: nothing is compiled. Mesh, element
+    /// type and form of the KV cache are the bundle's.
     #[arg(long, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
 
@@ -43,6 +43,9 @@ pub fn open(config: &GemmaConfig, args: &ModelArgs, device_args: &DeviceArgs) ->
     bundle.check_model(config)?;
     if let Some(dtype) = args.dtype.dtype() {
         bundle.check_dtype(dtype)?;
+    }
+    if let Some(kv_cache) = args.kv_cache {
+        bundle.check_kv_cache(kv_cache)?;
     }
     let mesh_args = &device_args.mesh;
     if let Some(asked) = &mesh_args.mesh {

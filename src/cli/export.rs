@@ -74,7 +74,7 @@ pub struct ExportArgs {
 /// is asked for HLO is missing or does not take a program, or the directory is in use or cannot be written. Nothing is
 /// then left behind.
 pub fn run(args: ExportArgs, ui: &Ui) -> Result<()> {
-    let ProgramChoice { model, config, dtype, context } = args.program.read()?;
+    let ProgramChoice { model, config, dtype, kv_cache, context } = args.program.read()?;
     let rules = args.split.rules()?;
     let mesh = args.split.mesh.clone().unwrap_or_default();
     let request = ExportRequest {
@@ -86,7 +86,7 @@ pub fn run(args: ExportArgs, ui: &Ui) -> Result<()> {
         rules: &rules,
         compiler_flags: &BTreeMap::new(),
     };
-    let shapes = args.phases.shapes(args.program.batch, context, dtype);
+    let shapes = args.phases.shapes(args.program.batch, context, dtype, kv_cache);
     // A half-written directory is removed before Ctrl-C ends the command.
     let catch = interrupt::catch();
     let new = NewExport::create(&args.out, args.force)?;

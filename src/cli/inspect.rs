@@ -133,13 +133,13 @@ fn compiled(programs: &[Inspection], args: &InspectArgs, ui: &Ui) -> Result<()> 
 }
 
 fn lowered(program: &ProgramArgs, args: &InspectArgs) -> Result<()> {
-    let ProgramChoice { config, dtype, context, .. } = program.read()?;
+    let ProgramChoice { config, dtype, kv_cache, context, .. } = program.read()?;
     let spec = args.target.clone().unwrap_or(TargetSpec::Cpu);
     let mesh = args.split.mesh.clone().unwrap_or_default();
     spec.check_mesh(&mesh)?;
     let (target, rules) = (args.kernels.on_this_processor(spec.lowering()), args.split.rules()?);
     let options = LowerOptions { target: &target, mesh: Some(&mesh), rules: &rules };
-    let shapes = args.phases.shapes(program.batch, context, dtype);
+    let shapes = args.phases.shapes(program.batch, context, dtype, kv_cache);
     let programs = shapes.iter().map(|shape| inspect_lowering(&config, shape, &options));
     let programs = programs.collect::<Result<Vec<LoweredProgram>, _>>()?;
     if args.json {

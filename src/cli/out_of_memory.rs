@@ -3,6 +3,7 @@
 use lapidary::engine::{EngineError, OutOfMemory, Placement};
 use lapidary::graph::DType;
 use lapidary::models::config::GemmaConfig;
+use lapidary::models::program::KvCache;
 use lapidary::plan::{PlanRequest, plan};
 use lapidary::target::{Gpu, TargetSpec};
 
@@ -27,6 +28,8 @@ pub struct Run<'a> {
     pub config: &'a GemmaConfig,
     /// Element type that it ran in.
     pub dtype: DType,
+    /// Form of its KV cache.
+    pub kv_cache: KvCache,
     /// The devices.
     pub placement: &'a Placement,
 }
@@ -44,7 +47,7 @@ pub fn explain(error: EngineError, run: Run<'_>) -> anyhow::Error {
 
 /// The command that plans the same, and its answer where the devices are known.
 fn advice(shortage: &OutOfMemory, run: Run<'_>) -> String {
-    let Run { model, config, dtype, placement } = run;
+    let Run { model, config, dtype, kv_cache, placement } = run;
     let (batch, context) = shortage.sizes().unwrap_or((1, config.context));
     let target = target(placement);
     let named = target.as_ref().map_or_else(|| "TARGET".to_string(), ToString::to_string);
@@ -52,12 +55,18 @@ fn advice(shortage: &OutOfMemory, run: Run<'_>) -> String {
         1 => String::new(),
         _ => format!(" --mesh {}", placement.mesh()),
     };
+    let cache = match kv_cache {
+        KvCache::Dense => String::new(),
+        KvCache::Int8 => format!(" --kv-cache {kv_cache}"),
+    };
     let command = format!(
-        "lapidary plan --model {model} --target {named}{mesh} --dtype {dtype} --batch {batch} --context {context}"
+        "lapidary plan --model {model} --target {named}{mesh} --dtype {dtype}{cache} --batch {batch} --context \
+         {context}"
     );
     let request = target.as_ref().map(|target| PlanRequest {
         config,
         dtype,
+        kv_cache,
         target,
         mesh: Some(placement.mesh()),
         rules: placement.rules(),

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use lapidary::engine::{MAX_STEP_TOKENS, STEPS_PER_DISPATCH};
 use lapidary::graph::DType;
-use lapidary::models::program::{Phase, ProgramShape, SamplerShape};
+use lapidary::models::program::{KvCache, Phase, ProgramShape, SamplerShape};
 
 use super::args::whole;
 use super::generate::top_logprobs;
@@ -83,7 +83,7 @@ impl PhaseArgs {
     }
 
     /// The programs, each once.
-    pub fn shapes(&self, batch: usize, context: usize, dtype: DType) -> Vec<ProgramShape> {
+    pub fn shapes(&self, batch: usize, context: usize, dtype: DType, kv_cache: KvCache) -> Vec<ProgramShape> {
         let buckets = match self.tokens.as_slice() {
             [] => vec![MAX_STEP_TOKENS.min(context)],
             tokens => tokens.to_vec(),
@@ -96,7 +96,7 @@ impl PhaseArgs {
                 Phase::Prefill | Phase::SampledPrefill(_) | Phase::Score { .. } => &buckets,
             };
             for &tokens in tokens {
-                let shape = ProgramShape { phase, batch, tokens, capacity: context, dtype };
+                let shape = ProgramShape { phase, batch, tokens, capacity: context, dtype, kv_cache };
                 if !shapes.contains(&shape) {
                     shapes.push(shape);
                 }

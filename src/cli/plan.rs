@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use lapidary::lower::sharding::ShardingReport;
+use lapidary::models::program::KvCache;
 use lapidary::plan::{Plan, PlanRequest, plan, sharding_report};
 use lapidary::target::TargetSpec;
 use serde::Serialize;
@@ -77,6 +78,9 @@ struct Report {
     /// How weights are stored; absent if they are in `dtype`.
     #[serde(skip_serializing_if = "Option::is_none")]
     weights: Option<String>,
+    /// Form of the KV cache; absent if it is in `dtype`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kv_cache: Option<String>,
     target: String,
     batch: usize,
     context: usize,
@@ -94,11 +98,12 @@ struct Report {
 /// If there is no such model, sizes make no program of it, or mesh, rules and target do not go together; with
 /// `--compile`, if there is no compiler, or it refuses a program for another reason than memory.
 pub fn run(args: PlanArgs, ui: &Ui) -> Result<ExitCode> {
-    let ProgramChoice { model, config, dtype, context } = args.program.read()?;
+    let ProgramChoice { model, config, dtype, kv_cache, context } = args.program.read()?;
     let rules = args.split.rules()?;
     let request = PlanRequest {
         config: &config,
         dtype,
+        kv_cache,
         target: &args.target,
         mesh: args.split.mesh.as_ref(),
         rules: &rules,
@@ -121,6 +126,7 @@ pub fn run(args: PlanArgs, ui: &Ui) -> Result<ExitCode> {
         model,
         dtype: dtype.to_string(),
         weights: Some(&config.encodings).filter(|encodings| !encodings.is_dense()).map(ToString::to_string),
+        kv_cache: Some(kv_cache).filter(|&form| form != KvCache::Dense).map(|form| form.to_string()),
         target: args.target.to_string(),
         batch: request.batch,
         context,

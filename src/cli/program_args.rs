@@ -13,6 +13,7 @@ use lapidary::models::checkpoint::{LocateError, locate};
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::encoding::{Encodings, WeightScheme};
 use lapidary::models::gguf::is_gguf;
+use lapidary::models::program::KvCache;
 
 use super::args::{DtypeArg, whole};
 use super::mesh::read_rules;
@@ -35,6 +36,11 @@ pub struct ProgramArgs {
     /// config says.
     #[arg(long, value_name = "bf16|int8|int4[:GROUP]")]
     weights: Option<WeightScheme>,
+
+    /// How the KV cache is held: bf16 (as --dtype says), or int8: codes of 8 bits with a scale for each head of each
+    /// position.
+    #[arg(long, value_name = "bf16|int8", default_value_t = KvCache::Dense)]
+    kv_cache: KvCache,
 
     /// Sequences at a time.
     #[arg(long, default_value_t = 1, value_name = "N", allow_negative_numbers = true, value_parser = whole::<usize>)]
@@ -78,6 +84,8 @@ pub struct ProgramChoice {
     pub config: GemmaConfig,
     /// Element type of activations, and of weights that are not in few bits.
     pub dtype: DType,
+    /// Form of the KV cache.
+    pub kv_cache: KvCache,
     /// Positions that each sequence can hold.
     pub context: usize,
 }
@@ -96,6 +104,7 @@ impl ProgramArgs {
         Ok(ProgramChoice {
             model: short_name(&self.model),
             dtype: self.dtype.dtype().unwrap_or(stored),
+            kv_cache: self.kv_cache,
             context: self.context.unwrap_or(config.context),
             config,
         })

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use anyhow::Result;
 use lapidary::engine::cache::{CacheOutcome, Compilation};
-use lapidary::engine::{Engine, EngineError};
+use lapidary::engine::{Engine, EngineError, Numerics};
 use lapidary::graph::DType;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::progress::Progress;
@@ -65,7 +65,7 @@ impl Running {
     pub fn random(
         model_name: String,
         config: &GemmaConfig,
-        dtype: Option<DType>,
+        numerics: Numerics,
         connection: Connection,
         device_args: &DeviceArgs,
         ui: &Ui,
@@ -75,16 +75,17 @@ impl Running {
             .place(&connection.client)?
             .with_kernels(device_args.kernels)
             .with_compiler_flags(xla_flag::by_name(&device_args.xla_flags));
-        let dtype = dtype.unwrap_or(DType::BF16);
         let _catch = interrupt::catch();
         let bar = ui.bytes("making up weights", 0);
-        let made = Engine::random(&placement, config, dtype, cache, &mut |progress: Progress| {
+        let made = Engine::random(&placement, config, numerics, cache, &mut |progress: Progress| {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
             interrupt::poll()
         });
         bar.finish_and_clear();
-        let run = Run { model: &model_name, config, dtype, placement: &placement };
+        let Numerics { dtype, kv_cache } = numerics;
+        let dtype = dtype.unwrap_or(DType::BF16);
+        let run = Run { model: &model_name, config, dtype, kv_cache, placement: &placement };
         let engine = made.map_err(|error| out_of_memory::explain(error, run))?;
         Ok(Self::new(model_name, engine, connection, device_args, false))
     }
@@ -101,6 +102,7 @@ impl Running {
             model: &self.model_name,
             config: engine.config(),
             dtype: engine.dtype(),
+            kv_cache: engine.kv_cache(),
             placement: engine.placement(),
         };
         out_of_memory::explain(error, run)

@@ -6,25 +6,24 @@ use std::time::{Duration, Instant};
 use lapidary_graph::DType;
 use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::program::{KvCache, Phase, ProgramShape};
 use lapidary_models::progress::OnProgress;
 
 use super::cache::ExecutableCache;
 use super::executables::{Executables, Maker};
 use super::programs::{GraphPrograms, ProgramSource};
 use super::weights::Weights;
-use super::{Engine, EngineError, Placement, preferred_dtype};
+use super::{Engine, EngineError, Numerics, Placement};
 use crate::bundle::BundlePrograms;
-use crate::target::arranged;
 
 /// An engine whose weights are still to be [loaded](Self::load).
 #[derive(Debug)]
 pub struct UnloadedEngine(Engine);
 
 impl Engine {
-    /// Loads `checkpoint` onto the devices of `placement` in `dtype`, or in the dtype that suits how it is stored
-    /// (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Weights that are encoded stay so, whatever
-    /// the dtype; f16 beside them becomes bf16. Each device gets only its shards.
+    /// Loads `checkpoint` onto the devices of `placement` in the dtype of `numerics`, or in the dtype that suits how it is
+    /// stored (bf16 stays bf16; f32 and f16 become f32, which holds both exactly). Weights that are encoded stay so,
+    /// whatever the dtype; f16 beside them becomes bf16. Each device gets only its shards.
     ///
     /// Shards that are already stored in the element type they are held in, in one piece and aligned, are used in place
     /// where the device can.
@@ -34,10 +33,10 @@ impl Engine {
     pub fn load(
         placement: &Placement,
         checkpoint: &Checkpoint,
-        dtype: Option<DType>,
+        numerics: impl Into<Numerics>,
         progress: OnProgress<'_>,
     ) -> Result<Self, EngineError> {
-        Self::unloaded(placement, checkpoint, dtype)?.load(checkpoint, |_| Ok(()), progress)
+        Self::unloaded(placement, checkpoint, numerics)?.load(checkpoint, |_| Ok(()), progress)
     }
 
     /// Loads `checkpoint` to run with the programs of a bundle: no graph is built, and no step of the model is compiled
@@ -53,19 +52,17 @@ impl Engine {
         Self::unloaded_bundle(checkpoint, programs)?.load(checkpoint, |_| Ok(()), progress)
     }
 
-    /// An engine for `checkpoint` that has none of its weights yet. Placement and dtype are as in [`load`](Self::load).
+    /// An engine for `checkpoint` that has none of its weights yet. Placement and numerics are as in [`load`](Self::load).
     ///
     /// # Errors
     /// If the platform has no target table.
     pub fn unloaded(
         placement: &Placement,
         checkpoint: &Checkpoint,
-        dtype: Option<DType>,
+        numerics: impl Into<Numerics>,
     ) -> Result<UnloadedEngine, EngineError> {
-        let dtype = dtype.unwrap_or_else(|| {
-            preferred_dtype(checkpoint.dtype(), !checkpoint.config().encodings.is_dense())
-        });
-        Self::unloaded_of(placement, checkpoint.config(), dtype)
+        let numerics = numerics.into();
+        Self::unloaded_of(placement, checkpoint.config(), numerics.dtype_for(checkpoint), numerics.kv_cache)
     }
 
     /// An engine for models of `config` that has no weights yet.
@@ -73,10 +70,15 @@ impl Engine {
         placement: &Placement,
         config: &GemmaConfig,
         dtype: DType,
+        kv_cache: KvCache,
     ) -> Result<UnloadedEngine, EngineError> {
-        let target = placement.target()?;
-        let source =
-            GraphPrograms { placement: placement.clone(), config: arranged(config, &target), target, dtype };
+        let source = GraphPrograms {
+            placement: placement.clone(),
+            target: placement.target()?,
+            config: config.clone(),
+            dtype,
+            kv_cache,
+        };
         UnloadedEngine::new(placement, config, Arc::new(source))
     }
 
@@ -183,5 +185,6 @@ pub(super) fn smallest_program(source: &dyn ProgramSource) -> ProgramShape {
         tokens: 1,
         capacity: source.capacity(1),
         dtype: source.dtype(),
+        kv_cache: source.kv_cache(),
     }
 }

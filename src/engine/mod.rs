@@ -12,6 +12,7 @@ mod host_shard;
 mod inputs;
 mod kernels;
 mod loading;
+mod numerics;
 mod out_of_memory;
 mod placement;
 mod prefault;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use lapidary_graph::DType;
 use lapidary_lower::Target;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramShape};
+use lapidary_models::program::{KvCache, Phase, ProgramShape};
 
 pub use batch::{Batch, CacheGrowth, Choice};
 pub(crate) use batch::{Chosen, SampledRow};
@@ -46,6 +47,7 @@ pub use generate::{
 };
 pub use kernels::{Kernels, UnknownKernel};
 pub use loading::UnloadedEngine;
+pub use numerics::Numerics;
 pub use out_of_memory::{DeviceMemory, OutOfMemory, Purpose};
 pub use placement::{Placement, PlacementError};
 pub use sampling::{Sampling, SamplingError};
@@ -107,9 +109,14 @@ impl Engine {
         &self.config
     }
 
-    /// Element type of weights, activations and KV cache.
+    /// Element type of activations, and of weights that are not encoded.
     pub fn dtype(&self) -> DType {
         self.source.dtype()
+    }
+
+    /// Form of the KV cache.
+    pub fn kv_cache(&self) -> KvCache {
+        self.source.kv_cache()
     }
 
     /// The devices that the model runs on.
@@ -194,7 +201,8 @@ impl Engine {
 
     /// The shape of a program for `rows` sequences, idle rows included.
     fn shape(&self, phase: Phase, rows: usize, tokens: usize, capacity: usize) -> ProgramShape {
-        ProgramShape { phase, batch: self.source.rows(rows), tokens, capacity, dtype: self.dtype() }
+        let (batch, dtype, kv_cache) = (self.source.rows(rows), self.dtype(), self.kv_cache());
+        ProgramShape { phase, batch, tokens, capacity, dtype, kv_cache }
     }
 
     /// The next step of `phase` for rows with up to `tokens` tokens to go, which may take more steps.

@@ -217,7 +217,7 @@ impl fmt::Display for OutOfMemory {
 #[cfg(test)]
 mod tests {
     use lapidary_graph::DType;
-    use lapidary_models::program::{Phase, ProgramShape};
+    use lapidary_models::program::{KvCache, Phase, ProgramShape};
     use lapidary_runtime::{Error as RuntimeError, ErrorCode};
 
     use super::*;
@@ -247,8 +247,14 @@ mod tests {
 
     #[test]
     fn a_failed_step_says_what_was_asked_and_what_was_free() {
-        let program =
-            ProgramShape { phase: Phase::Decode, batch: 8, tokens: 1, capacity: 4096, dtype: DType::BF16 };
+        let program = ProgramShape {
+            phase: Phase::Decode,
+            batch: 8,
+            tokens: 1,
+            capacity: 4096,
+            dtype: DType::BF16,
+            kv_cache: KvCache::Dense,
+        };
         let message = "Out of memory while trying to allocate 1073741824 bytes.";
         let error = EngineError::Execute { program, source: call(ErrorCode::ResourceExhausted, message) };
         let found = exhausted(&error).unwrap();
@@ -280,7 +286,7 @@ mod tests {
             source: exhausting("Failed to allocate request"),
         };
         assert!(exhausted(&load(Box::new(earlier))).is_some());
-        let growth = CacheGrowth { batch: 2, from: 128, to: 256, dtype: DType::BF16 };
+        let growth = CacheGrowth { batch: 2, from: 128, to: 256, dtype: DType::BF16, scales: false };
         let grown = EngineError::GrowthProgram { program: growth, source: exhausting("Out of memory") };
         assert!(exhausted(&grown).is_some());
         assert_eq!(Purpose::of(&grown), Purpose::Cache { rows: 2, positions: 256 });

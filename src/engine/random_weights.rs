@@ -15,24 +15,26 @@ use super::cache::ExecutableCache;
 use super::random_arrays::RandomArrays;
 use super::sharded_buffer::ShardedBuffer;
 use super::weights::{LoadStats, Weights};
-use super::{Engine, EngineError, Placement, loading};
+use super::{Engine, EngineError, Numerics, Placement, loading};
 
 impl Engine {
     /// An engine for a model of `config` whose weights are made up on the devices of `placement`, each from its name: in
-    /// `dtype`, or in the encodings of `config`. They follow the distributions of [`synth`](lapidary_models::synth),
-    /// but are other numbers than its files have, the same ones on any mesh. Nothing of them is ever in this machine's own
-    /// memory, except where that is the device's.
+    /// the dtype of `numerics` (bf16 if it has none), or in the encodings of `config`. They follow the distributions of
+    /// [`synth`](lapidary_models::synth), but are other numbers than its files have, the same ones on any mesh. Nothing of
+    /// them is ever in this machine's own memory, except where that is the device's.
     ///
     /// # Errors
     /// If a device has no room for the weights; [`EngineError::Cancelled`] if `progress` breaks.
     pub fn random(
         placement: &Placement,
         config: &GemmaConfig,
-        dtype: DType,
+        numerics: impl Into<Numerics>,
         cache: ExecutableCache,
         progress: OnProgress<'_>,
     ) -> Result<Self, EngineError> {
-        let unloaded = Self::unloaded_of(placement, config, dtype)?.with_cache(cache);
+        let Numerics { dtype, kv_cache } = numerics.into();
+        let dtype = dtype.unwrap_or(DType::BF16);
+        let unloaded = Self::unloaded_of(placement, config, dtype, kv_cache)?.with_cache(cache);
         let started = Instant::now();
         let weights = weights(unloaded.engine(), progress)?;
         Ok(unloaded.with_weights(weights, started.elapsed()))

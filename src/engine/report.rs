@@ -20,6 +20,7 @@ impl Engine {
             tokens: 1,
             capacity: self.config.context,
             dtype: self.dtype(),
+            kv_cache: self.kv_cache(),
         };
         let program = build(&arranged(&self.config, &self.target), &shape)?;
         let role = |param: &Param| {

@@ -9,7 +9,7 @@ use super::placement::Holder;
 use super::sharded_buffer::ShardedBuffer;
 use super::{Engine, EngineError, dtype};
 
-/// The keys and values of each layer, by layer and kind.
+/// What each layer has of it, by layer and kind.
 pub(super) type State = HashMap<(usize, StateKind), ShardedBuffer>;
 
 /// The empty cache of the programs of `shape`, each device holding its shards.

@@ -218,7 +218,7 @@ pub enum RoleManifest {
     State {
         /// Decoder layer.
         layer: usize,
-        /// `keys` or `values`.
+        /// `keys` or `values`; of a KV cache in few bits also `key_scales` or `value_scales`.
         half: String,
     },
 }

@@ -1,4 +1,4 @@
-use lapidary_models::program::Phase;
+use lapidary_models::program::{KvCache, Phase};
 
 use super::*;
 
@@ -23,6 +23,7 @@ fn export(target: Option<&str>, mesh: &str) -> Result<Export, ExportError> {
         tokens: tokens(phase),
         capacity: 64,
         dtype: DType::BF16,
+        kv_cache: KvCache::Dense,
     });
     Export::new(&request, &shapes)
 }

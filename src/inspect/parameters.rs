@@ -18,7 +18,7 @@ pub(super) fn dimensions(module: &Module) -> Dimensions<'_> {
     named.collect()
 }
 
-/// Slots of a cache `[batch, kv_heads, slots, head_dim]`; `None` if this is no cache.
+/// Slots of a cache `[batch, kv_heads, slots, ...]`; `None` if this is no cache.
 pub(super) fn slots(name: &str, dimensions: &[u64]) -> Option<u64> {
     name.starts_with("cache.").then(|| dimensions.get(2).copied())?
 }

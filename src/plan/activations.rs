@@ -39,7 +39,12 @@ fn attention(layout: &Layout<'_>, shape: &ProgramShape, kind: AttentionKind) -> 
     let projected = product(&[2, step.rows, step.tokens, query_size.saturating_add(kv_size), width]);
     let scores = product(&[2, step.rows, heads, step.tokens.min(QUERY_BLOCK), keys, F32]);
     let joined = match reads_ring_and_step(shape, kind) {
-        true => product(&[2, step.rows, keys_joined(layout, shape, kind), kv_size, width]),
+        true => {
+            let position = shape.kv_cache.position_bytes(layout.config, shape.dtype);
+            // Of the heads that the device has.
+            let position = position * kv_size / layout.config.kv_size().max(1);
+            product(&[step.rows, keys_joined(layout, shape, kind), position])
+        }
         false => 0,
     };
     [stream(layout, shape).saturating_mul(2), projected, scores, joined]

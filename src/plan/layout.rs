@@ -100,9 +100,9 @@ impl<'a> Layout<'a> {
         kind_of: impl Fn(AttentionKind) -> AttentionKind,
     ) -> u64 {
         let states = self.params.iter().filter_map(|param| {
-            let ParamRole::State { layer, .. } = param.role else { return None };
-            let kind = kind_of(*self.config.layer_kinds.get(layer)?);
-            let ty = param.ty.with_dims(shape.cache_dims(self.config, kind));
+            let ParamRole::State { layer, kind } = param.role else { return None };
+            let attention = kind_of(*self.config.layer_kinds.get(layer)?);
+            let ty = shape.cache_type(self.config, attention, kind);
             Some(shard_bytes(&ty, &self.bind(&param.axes, &ty)))
         });
         sum(states)

@@ -17,7 +17,7 @@ use lapidary_graph::{DType, Function, Param};
 use lapidary_lower::sharding::{RulesMismatch, ShardingReport};
 use lapidary_lower::{Mesh, ShardingRules};
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{ParamRole, Phase, ProgramError, ProgramShape, build};
+use lapidary_models::program::{KvCache, ParamRole, Phase, ProgramError, ProgramShape, build};
 use serde::{Serialize, Serializer};
 
 use crate::engine::MAX_STEP_TOKENS;
@@ -34,8 +34,10 @@ pub use work::{Collective, Work};
 pub struct PlanRequest<'a> {
     /// The model.
     pub config: &'a GemmaConfig,
-    /// Element type of activations, KV cache, and weights that are not encoded: bf16 or f32.
+    /// Element type of activations, and of weights that are not encoded: bf16 or f32.
     pub dtype: DType,
+    /// Form of the KV cache.
+    pub kv_cache: KvCache,
     /// The devices.
     pub target: &'a TargetSpec,
     /// Their arrangement; `None` takes the fastest one that fits.
@@ -205,16 +207,24 @@ struct Sizes {
 
 impl Sizes {
     fn of(request: &PlanRequest<'_>) -> Self {
-        let PlanRequest { dtype, batch, context, prefill_batch, prefill_tokens, .. } = *request;
+        let PlanRequest { dtype, kv_cache, batch, context, prefill_batch, prefill_tokens, .. } = *request;
         let tokens = prefill_tokens.unwrap_or(MAX_STEP_TOKENS.min(context));
         Self {
-            decode: ProgramShape { phase: Phase::Decode, batch, tokens: 1, capacity: context, dtype },
+            decode: ProgramShape {
+                phase: Phase::Decode,
+                batch,
+                tokens: 1,
+                capacity: context,
+                dtype,
+                kv_cache,
+            },
             prefill: ProgramShape {
                 phase: Phase::Prefill,
                 batch: prefill_batch,
                 tokens,
                 capacity: context,
                 dtype,
+                kv_cache,
             },
             step_tokens: prefill_tokens.unwrap_or(MAX_STEP_TOKENS),
         }

@@ -1,6 +1,6 @@
 use lapidary_graph::{FuncId, Module, Op};
 use lapidary_lower::entry_shardings;
-use lapidary_models::program::ParamRole;
+use lapidary_models::program::{KvCache, ParamRole};
 
 use super::*;
 
@@ -27,6 +27,7 @@ impl Asked {
         PlanRequest {
             config: &self.config,
             dtype: self.dtype,
+            kv_cache: KvCache::Dense,
             target: &self.target,
             mesh: self.mesh.as_ref(),
             rules: &self.rules,
@@ -92,12 +93,16 @@ fn local_layers_hold_only_their_window() {
 /// What is counted without building a program is what the program's own parameters come to.
 #[test]
 fn the_cache_is_that_of_the_program_at_every_size_and_mesh() {
-    for (model, mesh) in
-        [("gemma2-27b", "data=2,model=4"), ("gemma2-2b", "model=8"), ("gemma-2b", "model=4,seq=2")]
-    {
+    for (model, mesh, kv_cache) in [
+        ("gemma2-27b", "data=2,model=4", KvCache::Dense),
+        ("gemma2-27b", "data=2,model=4", KvCache::Int8),
+        ("gemma2-2b", "model=8", KvCache::Int8),
+        ("gemma-2b", "model=4,seq=2", KvCache::Dense),
+        ("gemma-2b", "model=4,seq=2", KvCache::Int8),
+    ] {
         let asked = Asked::new(model, "cpu", mesh);
         let (config, mesh) = (&asked.config, asked.mesh.as_ref().unwrap());
-        let request = asked.request(1, 16);
+        let request = PlanRequest { kv_cache, ..asked.request(1, 16) };
         let sizes = Sizes::of(&request);
         let program = build(config, &sizes.decode).unwrap();
         let layout = Layout::new(&request, &program, mesh);

@@ -5,7 +5,7 @@ use lapidary::graph::verify::verify_program;
 use lapidary::hlo::{Collective, Module, Report, ReportOptions};
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, Target, lower, target};
 use lapidary::models::config::GemmaConfig;
-use lapidary::models::program::{Phase, ProgramShape, SamplerShape, build};
+use lapidary::models::program::{KvCache, Phase, ProgramShape, SamplerShape, build};
 use lapidary::runtime::{Attributes, CompileOptions, Executable, Program};
 
 use crate::{absent_tpu, cpu_devices};
@@ -24,7 +24,14 @@ fn text(phase: Phase, target: &Target, mesh: &str) -> String {
     (config.hidden_size, config.intermediate_size) = (64, 128);
     (config.num_heads, config.num_kv_heads, config.head_dim) = (8, 4, 16);
     config.vocab_size = 8192;
-    let shape = ProgramShape { phase, batch: BATCH, tokens: 1, capacity: 64, dtype: DType::F32 };
+    let shape = ProgramShape {
+        phase,
+        batch: BATCH,
+        tokens: 1,
+        capacity: 64,
+        dtype: DType::F32,
+        kv_cache: KvCache::Dense,
+    };
     let program = build(&config, &shape).unwrap();
     let mesh: Mesh = mesh.parse().unwrap();
     let rules = ShardingRules::transformer();

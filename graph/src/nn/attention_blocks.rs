@@ -1,6 +1,6 @@
 //! Attention of many queries, a block at a time.
 
-use super::attention::{Attention, AttentionMask, KeyValues, attend};
+use super::attention::{Attention, AttentionMask, KeyValueScales, KeyValues, attend};
 use crate::op::Comparison;
 use crate::{BuildError, DType, FunctionBuilder, Literal, ValueId};
 
@@ -38,7 +38,7 @@ pub(super) fn in_blocks(
 
     let first = b.constant(Literal::int(DType::S32, 0))?;
     let mixed = b.splat(0.0, &query_ty)?;
-    let carried = [first, mixed, query, positions, kv.keys, kv.values, kv.positions];
+    let carried: Vec<ValueId> = [first, mixed, query, positions].into_iter().chain(kv.operands()).collect();
     let more = |b: &mut FunctionBuilder<'_>, state: &[ValueId]| {
         let start = b.nth("while", state, 0)?;
         let end = b.constant(Literal::int(DType::S32, queries as i64))?;
@@ -46,8 +46,8 @@ pub(super) fn in_blocks(
     };
     let results = b.while_with("attention_block", &carried, more, |b, state| {
         let mut state = state.to_vec();
-        if let [start, mixed, query, positions, keys, values, key_positions] = state.as_mut_slice() {
-            let kv = KeyValues { keys: *keys, values: *values, positions: *key_positions, ..kv };
+        if let [start, mixed, query, positions, kv_operands @ ..] = state.as_mut_slice() {
+            let kv = kv.under(kv_operands);
             let at = blocks.query_start(b, *start)?;
             let block = slice_at(b, *query, 1, at, QUERY_BLOCK)?;
             let block_positions = slice_at(b, *positions, 1, at, QUERY_BLOCK)?;
@@ -89,10 +89,18 @@ impl Blocks {
         let end = self.keys as i64 - self.queries as i64 + QUERY_BLOCK as i64;
         let before = b.constant(Literal::int(DType::S32, end - self.seen as i64))?;
         let first = b.add(at, before)?;
+        let scales = match kv.scales {
+            None => None,
+            Some(KeyValueScales { keys, values }) => Some(KeyValueScales {
+                keys: slice_at(b, keys, 2, first, self.seen)?,
+                values: slice_at(b, values, 2, first, self.seen)?,
+            }),
+        };
         Ok(KeyValues {
             keys: slice_at(b, kv.keys, 2, first, self.seen)?,
             values: slice_at(b, kv.values, 2, first, self.seen)?,
             positions: slice_at(b, kv.positions, 1, first, self.seen)?,
+            scales,
             ..kv
         })
     }

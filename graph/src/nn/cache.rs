@@ -64,7 +64,7 @@ pub fn cache_positions(b: &mut FunctionBuilder<'_>, end: ValueId, len: usize) ->
     b.sub(last, age)
 }
 
-/// The slots of `cache` `[batch, kv_heads, len, head_dim]` in the order of the positions that they hold once
+/// The slots of `cache` `[batch, kv_heads, len, ...]` in the order of the positions that they hold once
 /// rows have `end` `[batch]` tokens, with these positions `[batch, len]` (s32, negative where a slot holds
 /// nothing yet): slot `i` of the result holds position `end - len + i`.
 ///
@@ -85,19 +85,21 @@ pub fn cache_in_order(
     let positions = b.sub(next_lap, len)?;
     let slots = b.rem(next_lap, len)?;
     let gather = GatherDims {
-        offset_dims: vec![1, 3],
+        offset_dims: (1..dims.len()).filter(|&dim| dim != 2).collect(),
         collapsed_slice_dims: vec![2],
         operand_batching_dims: vec![0],
         start_indices_batching_dims: vec![0],
         start_index_map: vec![2],
         index_vector_dim: 2,
     };
-    let ordered = b.gather(cache, slots, gather, &[1, dim(1), 1, dim(3)])?;
+    let sizes: Vec<usize> =
+        dims.iter().enumerate().map(|(i, &size)| if i == 0 || i == 2 { 1 } else { size }).collect();
+    let ordered = b.gather(cache, slots, gather, &sizes)?;
     Ok((ordered, positions))
 }
 
-/// `cache` `[batch, kv_heads, len, head_dim]` with the step's keys or values `[batch, seq, kv_heads,
-/// head_dim]` written into their slots.
+/// `cache` `[batch, kv_heads, len, ...]` with what a step has of each token and head, `[batch, seq, kv_heads, ...]`,
+/// written into their slots: keys or values, or the scales of either.
 ///
 /// A composite named `lapidary.cache_write` of `[cache, update, slots]`. Its decomposition writes a single token of a
 /// single row with `dynamic_update_slice`, which compilers do in place, and others with `scatter`: slicing the batch axis
@@ -118,10 +120,10 @@ pub fn cache_write(
     let operands = [cache, update, write.slots];
     b.composite("lapidary.cache_write", Vec::new(), operands, |b, [cache, update, slots]| {
         let write = CacheWrite { slots };
-        match cache_ty.dims[..] {
+        match cache_ty.dims.split_at_checked(3) {
             // Only shapes that fit: `reshape` would accept swapped ones, which `scatter` refuses.
-            [1, kv_heads, len, head_dim]
-                if update_dims == [1, 1, kv_heads, head_dim] && slots_dims == [1, 1] =>
+            Some((&[1, kv_heads, len], of_head))
+                if update_dims == [&[1, 1, kv_heads], of_head].concat() && slots_dims == [1, 1] =>
             {
                 write_token(b, cache, update, write, len)
             }
@@ -138,10 +140,12 @@ fn write_token(
     write: CacheWrite,
     len: usize,
 ) -> Result<ValueId, BuildError> {
-    let new = b.transpose(update, &[0, 2, 1, 3])?;
+    let rank = b.ty(cache)?.rank();
+    let by_head: Vec<usize> = [0, 2, 1].into_iter().chain(3..rank).collect();
+    let new = b.transpose(update, &by_head)?;
     let slot = b.reshape(write.slots, &[])?;
     let zero = b.constant(Literal::int(DType::S32, 0))?;
-    let starts = [zero, zero, slot, zero];
+    let starts: Vec<ValueId> = (0..rank).map(|dim| if dim == 2 { slot } else { zero }).collect();
     // A slot out of range means no write, but the update's start would be clamped into the cache.
     let len = b.constant(Literal::int(DType::S32, len as i64))?;
     let written = b.compare(Comparison::Lt, slot, len)?;
@@ -157,9 +161,10 @@ fn scatter_tokens(
     update: ValueId,
     write: CacheWrite,
 ) -> Result<ValueId, BuildError> {
-    let body = b.overwrite(b.ty(cache)?.dtype)?;
+    let cache_ty = b.ty(cache)?;
+    let body = b.overwrite(cache_ty.dtype)?;
     let dims = ScatterDims {
-        update_window_dims: vec![2, 3],
+        update_window_dims: (2..cache_ty.rank()).collect(),
         inserted_window_dims: vec![2],
         input_batching_dims: vec![0],
         scatter_indices_batching_dims: vec![0],

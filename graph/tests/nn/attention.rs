@@ -9,22 +9,22 @@ use crate::harness::{assert_close, assert_refused, built, floats, ints, noise, r
 const CAUSAL: Attention = Attention { scale: 0.4, softcap: None, mask: AttentionMask::Causal };
 
 /// One attention layer's inputs.
-struct Inputs {
+pub(crate) struct Inputs {
     /// `[batch, seq, heads, width]`.
-    query: Tensor,
+    pub(crate) query: Tensor,
     /// `[batch, seq]`.
-    positions: Tensor,
+    pub(crate) positions: Tensor,
     /// `[batch, kv_heads, keys, width]`.
-    keys: Tensor,
+    pub(crate) keys: Tensor,
     /// `[batch, kv_heads, keys, width]`.
-    values: Tensor,
+    pub(crate) values: Tensor,
     /// `[batch, keys]`.
-    key_positions: Tensor,
+    pub(crate) key_positions: Tensor,
 }
 
 impl Inputs {
     /// Noise, with key positions in an order of its own and every fifth slot empty.
-    fn noise(dtype: DType, [batch, seq, heads, kv_heads, keys, width]: [usize; 6]) -> Self {
+    pub(crate) fn noise(dtype: DType, [batch, seq, heads, kv_heads, keys, width]: [usize; 6]) -> Self {
         let positions = (0..batch * seq).map(|i| (keys / 2 + i / seq + i % seq) as i32).collect::<Vec<_>>();
         let shuffled =
             |i: usize| if i % 5 == 3 { -1 - (i as i32) } else { ((i * 7 + i / keys) % keys) as i32 };
@@ -49,13 +49,13 @@ impl Inputs {
                 layer,
                 query,
                 positions,
-                KeyValues { keys, values, positions: key_positions, ordered: false },
+                KeyValues { keys, values, scales: None, positions: key_positions, ordered: false },
             )
         })
     }
 
     /// The same by the definition. A query that sees no key gets the mean of the values.
-    fn expected(&self, layer: &Attention) -> Vec<f64> {
+    pub(crate) fn expected(&self, layer: &Attention) -> Vec<f64> {
         let [batch, seq, heads, width] = *self.query.dims() else { panic!() };
         let [_, kv_heads, keys, _] = *self.keys.dims() else { panic!() };
         let (query, key, value) = (self.query.to_floats(), self.keys.to_floats(), self.values.to_floats());
@@ -97,7 +97,7 @@ impl Inputs {
 }
 
 /// Grouped, multi-query and multi-head; masks; caps; odd sizes; several rows.
-fn every_layer(mut check: impl FnMut(&Attention, [usize; 6])) {
+pub(crate) fn every_layer(mut check: impl FnMut(&Attention, [usize; 6])) {
     let masks = [1, 3, 8, 100].map(|window| AttentionMask::Window { window });
     for mask in [AttentionMask::Causal].into_iter().chain(masks) {
         for softcap in [None, Some(0.5), Some(50.0)] {
@@ -262,7 +262,7 @@ fn blocks_of_queries_give_what_all_at_once_would() {
         ..Inputs::noise(DType::F32, [2, queries, 2, 1, keys, 2])
     };
     let mixed = run_one(ordered.arguments(), |b, [query, positions, keys, values, key_positions]| {
-        let kv = KeyValues { keys, values, positions: key_positions, ordered: true };
+        let kv = KeyValues { keys, values, scales: None, positions: key_positions, ordered: true };
         nn::attention(b, &near, query, positions, kv)
     });
     // Of the padding after the second row's 500 tokens, some see nothing.
@@ -290,7 +290,7 @@ fn attention_is_a_composite_that_says_what_it_does() {
     let inputs = Inputs::noise(DType::F32, [1, 1, 2, 1, 3, 4]);
     let layer = Attention { scale: 0.25, softcap: Some(50.0), mask: AttentionMask::Window { window: 4096 } };
     let module = built(inputs.arguments(), |b, [query, positions, keys, values, key_positions]| {
-        let kv = KeyValues { keys, values, positions: key_positions, ordered: false };
+        let kv = KeyValues { keys, values, scales: None, positions: key_positions, ordered: false };
         Ok(vec![nn::attention(b, &layer, query, positions, kv)?])
     })
     .unwrap();
@@ -313,7 +313,7 @@ fn shapes_that_do_not_fit_are_refused() {
                 &CAUSAL,
                 query,
                 positions,
-                KeyValues { keys, values, positions: key_positions, ordered: false },
+                KeyValues { keys, values, scales: None, positions: key_positions, ordered: false },
             )
         });
     };

@@ -7,6 +7,7 @@
 mod activation;
 mod attention;
 mod cache;
+mod cache_half;
 mod encoded;
 mod harness;
 mod linear_embed;

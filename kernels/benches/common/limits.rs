@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use lapidary_kernels::{Features, Instructions, Pool};
+#[cfg(target_arch = "x86_64")]
+use lapidary_kernels::Instructions;
+use lapidary_kernels::{Features, Pool};
 
 #[cfg(target_arch = "x86_64")]
 use super::tile_peak;
@@ -76,10 +78,10 @@ fn peak(pool: &Pool) -> f64 {
 
 /// Has every thread multiply, and says how many operations that was.
 fn products(pool: &Pool) -> f64 {
-    let features = Features::detect();
     let threads = pool.threads();
     #[cfg(target_arch = "x86_64")]
     {
+        let features = Features::detect();
         if features.has(Instructions::AmxBf16) {
             // SAFETY: the processor has AMX, and the process may use it.
             pool.run(threads, &|_| unsafe { tile_peak::products(STEPS) });
@@ -96,7 +98,6 @@ fn products(pool: &Pool) -> f64 {
             return (threads * STEPS * SUMS * LANES * 2) as f64;
         }
     }
-    let _ = features;
     pool.run(threads, &|_| fused(STEPS));
     (threads * STEPS * SUMS * LANES * 2) as f64
 }

@@ -2,9 +2,9 @@
 
 use half::bf16;
 
+use super::held::{Element, Held};
 use super::part::{Part, Partial};
-use super::{AttentionNumbers, AttentionOperands, AttentionShape, slice};
-use crate::{Features, Pool};
+use super::{AttentionShape, Layer, slice};
 
 /// Slots that one part of the work covers: enough to be worth a thread's while, few enough for every thread to have
 /// some where there are few heads.
@@ -12,14 +12,8 @@ const SLOTS_A_PART: usize = 512;
 
 /// Attends. Parts of a cache are attended to apart, and put together by their greatest scores and sums of weights.
 /// Source: Dao et al., "Flash-Decoding for long-context inference", 2023.
-pub(super) fn attend(
-    pool: &Pool,
-    features: Features,
-    shape: AttentionShape,
-    numbers: AttentionNumbers,
-    operands: AttentionOperands<'_>,
-    out: &mut [bf16],
-) {
+pub(super) fn attend<E: Element>(layer: Layer<'_>, cache: Held<'_, E>, out: &mut [bf16]) {
+    let Layer { pool, features, shape, numbers, operands } = layer;
     let AttentionShape { kv_heads, group, slots, head_dim, .. } = shape;
     let parts_a_head = slots.div_ceil(SLOTS_A_PART).max(1);
     let heads = shape.batch * kv_heads;
@@ -29,14 +23,12 @@ pub(super) fn attend(
         let sequence = head / kv_heads;
         let first = part % parts_a_head * SLOTS_A_PART;
         let end = (first + SLOTS_A_PART).min(slots);
-        let cache = (head * slots + first) * head_dim..(head * slots + end) * head_dim;
         let part = Part {
             numbers,
             head_dim,
             query: slice(operands.query, head * group * head_dim..(head + 1) * group * head_dim),
             position: slice(operands.positions, sequence..sequence + 1).first().copied().unwrap_or(-1),
-            keys: slice(operands.keys, cache.clone()),
-            values: slice(operands.values, cache),
+            cache: cache.slots(head * slots + first..head * slots + end, head_dim),
             slot_positions: slice(operands.slot_positions, sequence * slots + first..sequence * slots + end),
         };
         part.attend(features, &mut Partial::of(memory, group));

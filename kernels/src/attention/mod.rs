@@ -4,6 +4,7 @@
 mod amx;
 mod decode;
 mod exponential;
+mod held;
 mod part;
 mod prefill;
 #[cfg(test)]
@@ -12,6 +13,9 @@ mod tests;
 use half::bf16;
 
 use crate::{Features, Instructions, Pool};
+use held::{Element, Half, Held};
+
+pub use held::KeyValues;
 
 /// Sizes of attention.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +52,8 @@ pub struct AttentionOperands<'a> {
     pub query: &'a [bf16],
     /// Position of each query, `[batch, queries]`.
     pub positions: &'a [i32],
-    /// `[batch, kv_heads, slots, head_dim]`.
-    pub keys: &'a [bf16],
-    /// `[batch, kv_heads, slots, head_dim]`.
-    pub values: &'a [bf16],
+    /// The cache.
+    pub cache: KeyValues<'a>,
     /// Position of what each slot holds, in any order and negative for nothing, `[batch, slots]`.
     pub slot_positions: &'a [i32],
 }
@@ -71,15 +73,25 @@ impl AttentionShape {
         let size = |factors: &[usize]| factors.iter().copied().fold(1, usize::saturating_mul);
         let cache = size(&[batch, kv_heads, slots, head_dim]);
         let heads = size(&[batch, queries, kv_heads, group, head_dim]);
+        let scales = size(&[batch, kv_heads, slots]);
+        let held = match operands.cache {
+            KeyValues::Bf16 { keys, values } => {
+                vec![("keys", cache, keys.len()), ("values", cache, values.len())]
+            }
+            KeyValues::Int8 { keys, key_scales, values, value_scales } => vec![
+                ("keys", cache, keys.len()),
+                ("values", cache, values.len()),
+                ("scales of the keys", scales, key_scales.len()),
+                ("scales of the values", scales, value_scales.len()),
+            ],
+        };
         let sizes = [
             ("query", heads, operands.query.len()),
             ("positions", size(&[batch, queries]), operands.positions.len()),
-            ("keys", cache, operands.keys.len()),
-            ("values", cache, operands.values.len()),
             ("slot positions", size(&[batch, slots]), operands.slot_positions.len()),
             ("result", heads, out),
         ];
-        match sizes.into_iter().find(|(_, expected, found)| expected != found) {
+        match sizes.into_iter().chain(held).find(|(_, expected, found)| expected != found) {
             Some((operand, expected, found)) => Err(AttentionError { operand, expected, found }),
             None => Ok(()),
         }
@@ -104,19 +116,49 @@ pub fn attention(
     if out.is_empty() {
         return Ok(());
     }
-    if shape.queries == 1 {
-        decode::attend(pool, features, shape, numbers, operands, out);
-        return Ok(());
+    let layer = Layer { pool, features, shape, numbers, operands };
+    match operands.cache {
+        KeyValues::Bf16 { keys, values } => layer.attend(
+            Held {
+                keys: Half { elements: keys, scales: None },
+                values: Half { elements: values, scales: None },
+            },
+            out,
+        ),
+        KeyValues::Int8 { keys, key_scales, values, value_scales } => layer.attend(
+            Held {
+                keys: Half { elements: keys, scales: Some(key_scales) },
+                values: Half { elements: values, scales: Some(value_scales) },
+            },
+            out,
+        ),
     }
-    #[cfg(target_arch = "x86_64")]
-    if features.has(Instructions::AmxBf16) && amx::takes(shape) {
-        // SAFETY: the processor has AMX, and the slices are of the shape's sizes.
-        unsafe { amx::attend(pool, shape, numbers, operands, out) };
-        return Ok(());
-    }
-    let _ = Instructions::Portable;
-    prefill::attend(pool, features, shape, numbers, operands, out);
     Ok(())
+}
+
+/// All that attention takes but the cache.
+#[derive(Clone, Copy)]
+struct Layer<'a> {
+    pool: &'a Pool,
+    features: Features,
+    shape: AttentionShape,
+    numbers: AttentionNumbers,
+    operands: AttentionOperands<'a>,
+}
+
+impl Layer<'_> {
+    fn attend<E: Element>(self, cache: Held<'_, E>, out: &mut [bf16]) {
+        if self.shape.queries == 1 {
+            return decode::attend(self, cache, out);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self.features.has(Instructions::AmxBf16) && amx::takes(self.shape) {
+            // SAFETY: the processor has AMX, and the slices are of the shape's sizes.
+            return unsafe { amx::attend(self, cache, out) };
+        }
+        let _ = Instructions::Portable;
+        prefill::attend(self, cache, out);
+    }
 }
 
 fn slice<T>(all: &[T], range: std::ops::Range<usize>) -> &[T] {

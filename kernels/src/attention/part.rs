@@ -7,33 +7,31 @@ use half::bf16;
 
 use super::AttentionNumbers;
 use super::exponential::{exp, tanh};
-use crate::dot::{dot, wide};
+use super::held::{Element, Half, Held};
+use crate::dot::dot;
 use crate::{Features, Instructions};
 
 /// Slots whose scores are computed before their values are read.
 const SLOTS_AT_A_TIME: usize = 64;
 
-/// How many slots ahead keys are asked for: some KiB, the latency of memory at the speed of one core.
-const SLOTS_AHEAD: usize = 8;
+/// How far ahead keys are asked for: what 8 slots of 256 bf16 take, the latency of memory at the speed of one core.
+const BYTES_AHEAD: usize = 4096;
 
-/// Elements of a cache line.
+/// Bytes of a cache line.
 #[cfg(target_arch = "x86_64")]
-const LINE: usize = 32;
+const LINE: usize = 64;
 
 /// Elements of a head that are summed at a time.
 const LANES: usize = 64;
 
 /// What a part attends to.
-pub(super) struct Part<'a> {
+pub(super) struct Part<'a, E> {
     pub(super) numbers: AttentionNumbers,
     pub(super) head_dim: usize,
     /// `[group, head_dim]`.
     pub(super) query: &'a [bf16],
     pub(super) position: i32,
-    /// `[slots, head_dim]`.
-    pub(super) keys: &'a [bf16],
-    /// `[slots, head_dim]`.
-    pub(super) values: &'a [bf16],
+    pub(super) cache: Held<'a, E>,
     pub(super) slot_positions: &'a [i32],
 }
 
@@ -94,7 +92,7 @@ impl<'m> Partial<'m> {
     }
 }
 
-impl Part<'_> {
+impl<E: Element> Part<'_, E> {
     /// Attends, in the fastest form of the processor.
     pub(super) fn attend(&self, features: Features, partial: &mut Partial<'_>) {
         #[cfg(target_arch = "x86_64")]
@@ -122,29 +120,33 @@ impl Part<'_> {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn attend_avx512(part: &Part<'_>, partial: &mut Partial<'_>) {
+fn attend_avx512(part: &Part<'_, impl Element>, partial: &mut Partial<'_>) {
     attend(part, partial);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn attend_avx2(part: &Part<'_>, partial: &mut Partial<'_>) {
+fn attend_avx2(part: &Part<'_, impl Element>, partial: &mut Partial<'_>) {
     attend(part, partial);
 }
 
 // Inlined into callers with different instructions, which makes vectors of different widths of it.
 #[inline(always)]
-fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
+fn attend<E: Element>(part: &Part<'_, E>, partial: &mut Partial<'_>) {
     let dim = part.head_dim;
+    let Held { keys: all_keys, values: all_values } = part.cache;
+    let slots_ahead = BYTES_AHEAD / (dim * size_of::<E>()).max(1);
     partial.sums.fill(0.0);
     partial.totals.fill(0.0);
     partial.greatest.fill(f32::NEG_INFINITY);
     let slots = part.slot_positions.chunks(SLOTS_AT_A_TIME);
-    let keys = part.keys.chunks(SLOTS_AT_A_TIME * dim).zip(part.values.chunks(SLOTS_AT_A_TIME * dim));
+    let values = all_values.elements.chunks(SLOTS_AT_A_TIME * dim);
+    let keys = all_keys.elements.chunks(SLOTS_AT_A_TIME * dim).zip(values);
     for (block, (positions, (keys, values))) in slots.zip(keys).enumerate() {
         if !positions.iter().any(|&position| part.sees(position)) {
             continue;
         }
+        let first = block * SLOTS_AT_A_TIME;
         let queries = part.query.chunks(dim).zip(partial.sums.chunks_mut(dim));
         let state = partial.totals.iter_mut().zip(partial.greatest.iter_mut());
         for (index, ((query, sums), (total, greatest))) in queries.zip(state).enumerate() {
@@ -153,13 +155,16 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
             for (slot, (score, &position)) in scores.iter_mut().zip(positions).enumerate() {
                 let row = slot * dim..(slot + 1) * dim;
                 if index == 0 {
-                    ask_for(part.keys, (block * SLOTS_AT_A_TIME + slot + SLOTS_AHEAD) * dim, dim);
+                    ask_for(all_keys.elements, (first + slot + slots_ahead) * dim, dim);
                     ask_for(values, row.start, dim);
                 }
                 if part.sees(position) {
                     let key = keys.get(row).unwrap_or_default();
                     *score = dot::<LANES>(query, key) * part.numbers.scale;
                 }
+            }
+            if let Some(scales) = scales_from(all_keys, first) {
+                scores.iter_mut().zip(scales).for_each(|(score, scale)| *score *= scale);
             }
             if let Some(cap) = part.numbers.softcap {
                 scores.iter_mut().for_each(|score| *score = tanh(*score / cap) * cap);
@@ -183,6 +188,11 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
                 *score = exp(*score - shift);
             }
             *total += scores.iter().sum::<f32>();
+            if let Some(scales) = scales_from(all_values, first) {
+                // What has no weight has none, whatever its scale.
+                let weigh = |weight: f32, scale: f32| if weight == 0.0 { 0.0 } else { weight * scale };
+                scores.iter_mut().zip(scales).for_each(|(weight, scale)| *weight = weigh(*weight, *scale));
+            }
             add_values(sums, &scores, values, dim);
         }
     }
@@ -190,14 +200,20 @@ fn attend(part: &Part<'_>, partial: &mut Partial<'_>) {
 
 /// Asks for some elements that will be read soon: what a core finds out by itself to read ahead ends with each page.
 #[inline(always)]
-fn ask_for(all: &[bf16], start: usize, count: usize) {
+fn ask_for<E>(all: &[E], start: usize, count: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in all.get(start..start + count).unwrap_or_default().chunks(LINE) {
+    for line in all.get(start..start + count).unwrap_or_default().chunks(LINE / size_of::<E>()) {
         // SAFETY: every processor of the architecture has the instruction, which changes nothing but caches.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (all, start, count);
+}
+
+/// The scales of codes from a slot on.
+#[inline(always)]
+fn scales_from<E>(half: Half<'_, E>, slot: usize) -> Option<&[f32]> {
+    half.scales.map(|scales| scales.get(slot..).unwrap_or_default())
 }
 
 /// What is taken from scores whose greatest is `greatest`: itself, or 0 where nothing was seen, whose weights are then 0.
@@ -208,7 +224,7 @@ pub(super) fn finite(greatest: f32) -> f32 {
 
 /// `sums += weights · values`, a few elements of a head at a time, which stay in registers.
 #[inline(always)]
-fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16], dim: usize) {
+fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[impl Element], dim: usize) {
     let (lanes, rest) = sums.as_chunks_mut::<LANES>();
     let whole = lanes.len() * LANES;
     // What has no weight is not read: nothing of infinity would not be nothing.
@@ -218,7 +234,7 @@ fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16
         for (weight, value) in weighed() {
             if let Some(value) = value.get(index * LANES..).and_then(|value| value.first_chunk::<LANES>()) {
                 for (sum, value) in local.iter_mut().zip(value) {
-                    *sum += weight * wide(*value);
+                    *sum += weight * value.wide();
                 }
             }
         }
@@ -226,7 +242,7 @@ fn add_values(sums: &mut [f32], weights: &[f32; SLOTS_AT_A_TIME], values: &[bf16
     }
     for (weight, value) in weighed() {
         for (sum, value) in rest.iter_mut().zip(value.get(whole..).unwrap_or_default()) {
-            *sum += weight * wide(*value);
+            *sum += weight * value.wide();
         }
     }
 }

@@ -2,19 +2,13 @@
 
 use half::bf16;
 
+use super::held::{Element, Held};
 use super::part::{Part, Partial};
-use super::{AttentionNumbers, AttentionOperands, AttentionShape, slice};
-use crate::{Features, Pool};
+use super::{AttentionShape, Layer, slice};
 
 /// Attends.
-pub(super) fn attend(
-    pool: &Pool,
-    features: Features,
-    shape: AttentionShape,
-    numbers: AttentionNumbers,
-    operands: AttentionOperands<'_>,
-    out: &mut [bf16],
-) {
+pub(super) fn attend<E: Element>(layer: Layer<'_>, cache: Held<'_, E>, out: &mut [bf16]) {
+    let Layer { pool, features, shape, numbers, operands } = layer;
     let AttentionShape { queries, kv_heads, group, slots, head_dim, .. } = shape;
     let size = group * head_dim;
     pool.each_chunk(out, kv_heads * size, &|token, out| {
@@ -23,14 +17,12 @@ pub(super) fn attend(
         for (kv_head, out) in out.chunks_mut(size).enumerate() {
             let query = (token * kv_heads + kv_head) * size;
             let head = sequence * kv_heads + kv_head;
-            let cache = head * slots * head_dim..(head + 1) * slots * head_dim;
             let part = Part {
                 numbers,
                 head_dim,
                 query: slice(operands.query, query..query + size),
                 position: slice(operands.positions, token..token + 1).first().copied().unwrap_or(-1),
-                keys: slice(operands.keys, cache.clone()),
-                values: slice(operands.values, cache),
+                cache: cache.slots(head * slots..(head + 1) * slots, head_dim),
                 slot_positions: slice(operands.slot_positions, sequence * slots..(sequence + 1) * slots),
             };
             let mut partial = Partial::of(&mut memory, group);

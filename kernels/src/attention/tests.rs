@@ -2,7 +2,7 @@
 
 use half::bf16;
 
-use super::{AttentionNumbers, AttentionOperands, AttentionShape, attention};
+use super::{AttentionNumbers, AttentionOperands, AttentionShape, KeyValues, attention};
 use crate::test_data::{forms, numbers};
 use crate::{Features, Pool};
 
@@ -29,22 +29,22 @@ fn exact(
     numbers: AttentionNumbers,
     query: &[bf16],
     position: i32,
-    keys: &[bf16],
-    values: &[bf16],
+    keys: &[f64],
+    values: &[f64],
     slots: &[i32],
 ) -> Vec<Exact> {
     let dim = query.len();
     let sees = |p: i32| p >= 0 && p <= position && numbers.window.is_none_or(|window| position - p < window);
-    let score = |key: &[bf16]| {
-        let dot: f64 = query.iter().zip(key).map(|(q, k)| q.to_f64() * k.to_f64()).sum();
+    let score = |key: &[f64]| {
+        let dot: f64 = query.iter().zip(key).map(|(q, k)| q.to_f64() * k).sum();
         let score = dot * f64::from(numbers.scale);
         numbers.softcap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
     };
-    let weight = |(key, &p): (&[bf16], &i32)| if sees(p) { score(key).exp() } else { 0.0 };
+    let weight = |(key, &p): (&[f64], &i32)| if sees(p) { score(key).exp() } else { 0.0 };
     let weights: Vec<f64> = keys.chunks(dim).zip(slots).map(weight).collect();
     let total: f64 = weights.iter().sum();
     let element = |i: usize| {
-        let terms = weights.iter().zip(values.chunks(dim)).map(|(w, v)| w * v[i].to_f64());
+        let terms = weights.iter().zip(values.chunks(dim)).map(|(w, v)| w * v[i]);
         let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
         match total > 0.0 {
             // Half a unit in the last place of bf16 of each weight and of the result, and f32's rounding of sums.
@@ -55,12 +55,55 @@ fn exact(
     (0..dim).map(element).collect()
 }
 
-/// Checks all forms for sequences of these lengths, of which the last tokens are the queries.
+/// A cache to attend to, and what it stands for.
+struct Cache<'a> {
+    held: KeyValues<'a>,
+    keys: Vec<f64>,
+    values: Vec<f64>,
+}
+
+/// Random codes of as many heads of this many elements, and their scales: some of them zero.
+fn codes(heads: usize, head_dim: usize, seed: u64) -> (Vec<i8>, Vec<f32>) {
+    let codes = numbers(heads * head_dim, seed).into_iter().map(|x| (x.to_f32() * 127.0) as i8).collect();
+    let scales = numbers(heads, seed + 10).into_iter().map(|x| (x.to_f32() / 64.0).max(0.0)).collect();
+    (codes, scales)
+}
+
+fn decoded((codes, scales): (&[i8], &[f32]), head_dim: usize) -> Vec<f64> {
+    let scale = |i: usize| f64::from(scales[i / head_dim]);
+    codes.iter().enumerate().map(|(i, &code)| f64::from(code) * scale(i)).collect()
+}
+
+/// Checks all forms for sequences of these lengths, of which the last tokens are the queries, over a cache in bf16 and one
+/// of codes.
 fn check(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize]) {
+    let AttentionShape { batch, kv_heads, slots, head_dim, .. } = shape;
+    let heads = batch * kv_heads * slots;
+    let (keys, values) = (numbers(heads * head_dim, 2), numbers(heads * head_dim, 3));
+    let wide = |numbers: &[bf16]| numbers.iter().map(|x| x.to_f64()).collect::<Vec<_>>();
+    let cache = Cache {
+        held: KeyValues::Bf16 { keys: &keys, values: &values },
+        keys: wide(&keys),
+        values: wide(&values),
+    };
+    check_cache(shape, layer, lengths, &cache);
+    let ((keys, key_scales), (values, value_scales)) = (codes(heads, head_dim, 4), codes(heads, head_dim, 5));
+    let cache = Cache {
+        held: KeyValues::Int8 {
+            keys: &keys,
+            key_scales: &key_scales,
+            values: &values,
+            value_scales: &value_scales,
+        },
+        keys: decoded((&keys, &key_scales), head_dim),
+        values: decoded((&values, &value_scales), head_dim),
+    };
+    check_cache(shape, layer, lengths, &cache);
+}
+
+fn check_cache(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize], cache: &Cache<'_>) {
     let AttentionShape { batch, queries, kv_heads, group, slots, head_dim } = shape;
     let query = numbers(batch * queries * kv_heads * group * head_dim, 1);
-    let keys = numbers(batch * kv_heads * slots * head_dim, 2);
-    let values = numbers(batch * kv_heads * slots * head_dim, 3);
     let first = |length: usize| length as i32 - queries as i32;
     let positions: Vec<i32> =
         lengths.iter().flat_map(|&length| (0..queries as i32).map(move |i| first(length) + i)).collect();
@@ -68,8 +111,7 @@ fn check(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize]) {
     let operands = AttentionOperands {
         query: &query,
         positions: &positions,
-        keys: &keys,
-        values: &values,
+        cache: cache.held,
         slot_positions: &slot_positions,
     };
     let head = |index: usize| index / (queries * kv_heads * group) * kv_heads + index / group % kv_heads;
@@ -78,10 +120,11 @@ fn check(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize]) {
         .enumerate()
         .map(|(index, query)| {
             let (token, head) = (index / (kv_heads * group), head(index));
-            let cache = head * slots * head_dim..(head + 1) * slots * head_dim;
+            let range = head * slots * head_dim..(head + 1) * slots * head_dim;
             let sequence = token / queries;
             let slots = &slot_positions[sequence * slots..(sequence + 1) * slots];
-            exact(layer, query, positions[token], &keys[cache.clone()], &values[cache], slots)
+            let (keys, values) = (&cache.keys[range.clone()], &cache.values[range]);
+            exact(layer, query, positions[token], keys, values, slots)
         })
         .collect();
     for features in forms() {
@@ -91,8 +134,9 @@ fn check(shape: AttentionShape, layer: AttentionNumbers, lengths: &[usize]) {
             for (found, exact) in out.iter().zip(exact) {
                 assert!(
                     (found.to_f64() - exact.value).abs() <= exact.bound,
-                    "{shape:?} {layer:?} {features} head {index}: {found} for {}",
-                    exact.value
+                    "{shape:?} {layer:?} {features} head {index}: {found} for {} of {:?}",
+                    exact.value,
+                    std::mem::discriminant(&cache.held)
                 );
             }
         }
@@ -173,8 +217,10 @@ fn scores_beyond_the_range_of_exponentials_are_weighed_right() {
     let operands = AttentionOperands {
         query: &[value(100.0)],
         positions: &[2],
-        keys: &[value(-100.0), value(100.0), value(100.0)],
-        values: &[value(7.0), value(1.0), value(3.0)],
+        cache: KeyValues::Bf16 {
+            keys: &[value(-100.0), value(100.0), value(100.0)],
+            values: &[value(7.0), value(1.0), value(3.0)],
+        },
         slot_positions: &[0, 1, 2],
     };
     let mut out = [bf16::NAN];
@@ -199,8 +245,7 @@ fn nan_shows_in_the_queries_that_see_it() {
     let operands = AttentionOperands {
         query: &query,
         positions: &positions,
-        keys: &keys,
-        values: &values,
+        cache: KeyValues::Bf16 { keys: &keys, values: &values },
         slot_positions: &slot_positions,
     };
     for features in forms() {
@@ -210,6 +255,57 @@ fn nan_shows_in_the_queries_that_see_it() {
             for (out, &position) in out.chunks(dim).zip(&positions) {
                 let sees = position >= 250 && layer.window.is_none_or(|window| position - 250 < window);
                 assert!(out.iter().all(|out| out.is_nan() == sees), "{features} {layer:?} at {position}");
+            }
+        }
+    }
+}
+
+/// A scale that is no number stands for elements that were none, or infinite.
+#[test]
+fn nan_in_scales_shows_in_the_queries_that_see_it() {
+    let (queries, slots, dim) = (200, 300, 32);
+    let (keys, mut key_scales) = codes(slots, dim, 4);
+    let (values, mut value_scales) = codes(slots, dim, 5);
+    let query = numbers(queries * dim, 1);
+    let positions: Vec<i32> = (80..280).collect();
+    let slot_positions = ring(slots, 280);
+    // Slots that hold nothing.
+    key_scales[280..].fill(f32::NAN);
+    value_scales[280..].fill(f32::INFINITY);
+    for (of_keys, number) in [(true, f32::NAN), (false, f32::NAN), (false, f32::INFINITY)] {
+        let (mut key_scales, mut value_scales) = (key_scales.clone(), value_scales.clone());
+        if of_keys {
+            key_scales[250] = number;
+        } else {
+            value_scales[250] = number;
+        }
+        let cache = KeyValues::Int8 {
+            keys: &keys,
+            key_scales: &key_scales,
+            values: &values,
+            value_scales: &value_scales,
+        };
+        for features in forms() {
+            for layer in LAYERS {
+                // One at a time takes another way than many.
+                for (queries, first) in [(200, 0), (1, 169), (1, 170), (1, 199)] {
+                    let shape =
+                        AttentionShape { batch: 1, queries, kv_heads: 1, group: 1, slots, head_dim: dim };
+                    let operands = AttentionOperands {
+                        query: &query[first * dim..][..queries * dim],
+                        positions: &positions[first..][..queries],
+                        cache,
+                        slot_positions: &slot_positions,
+                    };
+                    let mut out = vec![bf16::ZERO; queries * dim];
+                    attention(&Pool::new(2), features, shape, layer, operands, &mut out).unwrap();
+                    for (out, &position) in out.chunks(dim).zip(&positions[first..]) {
+                        let near = layer.window.is_none_or(|window| position - 250 < window);
+                        let sees = position >= 250 && near;
+                        let is_finite = out.iter().all(|out| out.is_finite());
+                        assert_eq!(is_finite, !sees, "{features} {layer:?} at {position}, {number}");
+                    }
+                }
             }
         }
     }
@@ -231,8 +327,7 @@ fn what_is_not_seen_is_not_read_and_nan_that_is_shows() {
             let operands = AttentionOperands {
                 query: &query,
                 positions: &[position],
-                keys: &keys,
-                values: &values,
+                cache: KeyValues::Bf16 { keys: &keys, values: &values },
                 slot_positions: &slot_positions,
             };
             attention(&Pool::new(2), features, shape, PLAIN, operands, &mut out).unwrap();
@@ -244,14 +339,21 @@ fn what_is_not_seen_is_not_read_and_nan_that_is_shows() {
 #[test]
 fn slices_of_other_sizes_are_refused() {
     let shape = AttentionShape { batch: 1, queries: 1, kv_heads: 2, group: 1, slots: 4, head_dim: 8 };
-    let operands = AttentionOperands {
-        query: &numbers(16, 1),
-        positions: &[3],
-        keys: &numbers(64, 2),
-        values: &numbers(63, 3),
-        slot_positions: &[0, 1, 2, 3],
+    let refused = |cache| {
+        let operands = AttentionOperands {
+            query: &numbers(16, 1),
+            positions: &[3],
+            cache,
+            slot_positions: &[0, 1, 2, 3],
+        };
+        let mut out = [bf16::ZERO; 16];
+        let found = attention(Pool::global(), Features::detect(), shape, PLAIN, operands, &mut out);
+        found.unwrap_err().to_string()
     };
-    let mut out = [bf16::ZERO; 16];
-    let found = attention(Pool::global(), Features::detect(), shape, PLAIN, operands, &mut out);
-    assert_eq!(found.unwrap_err().to_string(), "values of attention: 63 elements, not 64");
+    let floats = KeyValues::Bf16 { keys: &numbers(64, 2), values: &numbers(63, 3) };
+    assert_eq!(refused(floats), "values of attention: 63 elements, not 64");
+    let codes = [0; 64];
+    let codes =
+        KeyValues::Int8 { keys: &codes, key_scales: &[0.0; 8], values: &codes, value_scales: &[0.0; 16] };
+    assert_eq!(refused(codes), "scales of the values of attention: 16 elements, not 8");
 }

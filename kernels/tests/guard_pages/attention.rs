@@ -1,7 +1,7 @@
 //! Attention, of one query and of several.
 
 use half::bf16;
-use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Pool, attention};
+use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, KeyValues, Pool, attention};
 
 use crate::guarded::{Guarded, SIDES};
 use crate::{forms, values};
@@ -28,14 +28,26 @@ fn check(shape: AttentionShape) {
         let query = Guarded::new(&values(heads, 1), side);
         let (keys, cached) = (Guarded::new(&values(cache, 2), side), Guarded::new(&values(cache, 3), side));
         let (positions, slot_positions) = (Guarded::new(&asked, side), Guarded::new(&held, side));
-        let operands = AttentionOperands {
-            query: query.slice(),
-            positions: positions.slice(),
-            keys: keys.slice(),
-            values: cached.slice(),
-            slot_positions: slot_positions.slice(),
-        };
-        for features in forms() {
+        let bytes: Vec<i8> = (0..cache).map(|i| (i * 37 + i / 256) as i8).collect();
+        let wide: Vec<f32> = values(cache / head_dim, 4).iter().map(|scale| scale.to_f32()).collect();
+        let (key_codes, value_codes) = (Guarded::new(&bytes, side), Guarded::new(&bytes, side));
+        let (key_scales, value_scales) = (Guarded::new(&wide, side), Guarded::new(&wide, side));
+        let caches = [
+            KeyValues::Bf16 { keys: keys.slice(), values: cached.slice() },
+            KeyValues::Int8 {
+                keys: key_codes.slice(),
+                key_scales: key_scales.slice(),
+                values: value_codes.slice(),
+                value_scales: value_scales.slice(),
+            },
+        ];
+        for (features, cache) in forms().into_iter().flat_map(|form| caches.map(|cache| (form, cache))) {
+            let operands = AttentionOperands {
+                query: query.slice(),
+                positions: positions.slice(),
+                cache,
+                slot_positions: slot_positions.slice(),
+            };
             for softcap in [None, Some(50.0)] {
                 let numbers = AttentionNumbers { scale: 0.25, softcap, window: Some(400) };
                 let mut out = Guarded::new(&vec![bf16::ZERO; heads], side);

@@ -45,7 +45,7 @@ pub const LINEAR: Kernel = Kernel {
 pub const LINEAR_FEW_ROWS: Kernel =
     Kernel { accepts: |operands, _| is_bf16(operands) && rows(operands) <= 4, ..LINEAR };
 
-/// Attention over a cache in bf16, for any number of queries: on processors whose kernel is ahead of XLA's code for many
+/// Attention in bf16 over a cache in bf16 or in 8 bits, for any number of queries: on processors whose kernel is ahead of XLA's code for many
 /// too.
 pub const ATTENTION: Kernel = Kernel {
     composite: "lapidary.attention",
@@ -63,15 +63,15 @@ pub const QUANTIZED_LINEAR: Kernel = Kernel {
     updates: None,
 };
 
-/// Writing keys or values in bf16 into their cache.
+/// Writing keys or values into their cache: bf16, or codes of 8 bits, and what these are multiplied by.
 pub const CACHE_WRITE: Kernel = Kernel {
     composite: "lapidary.cache_write",
     call_target: "lapidary_cache_write",
-    accepts: |operands, _| operands.iter().take(2).all(|operand| operand.dtype == DType::BF16),
+    accepts: |operands, _| is_cache_write(operands),
     updates: Some(0),
 };
 
-/// Attention of one token a sequence over a cache in bf16.
+/// Attention of one token a sequence over such a cache.
 pub const DECODE_ATTENTION: Kernel =
     Kernel { accepts: |operands, _| is_attention_in_bf16(operands) && queries(operands) == 1, ..ATTENTION };
 
@@ -96,10 +96,23 @@ fn rows(operands: &[TensorType]) -> usize {
 }
 
 fn is_attention_in_bf16(operands: &[TensorType]) -> bool {
+    let all = |operands: &[&TensorType], dtype| operands.iter().all(|operand| operand.dtype == dtype);
     match operands {
-        [query, _, keys, values, _] => [query, keys, values].iter().all(|x| x.dtype == DType::BF16),
+        [query, _, keys, values, _] => all(&[query, keys, values], DType::BF16),
+        [query, _, keys, values, _, key_scales, value_scales] => {
+            query.dtype == DType::BF16
+                && all(&[keys, values], DType::S8)
+                && all(&[key_scales, value_scales], DType::F32)
+        }
         _ => false,
     }
+}
+
+/// Whether these are a cache and an update of types that are written as they are. A scale is one number a head.
+fn is_cache_write(operands: &[TensorType]) -> bool {
+    let [cache, update, ..] = operands else { return false };
+    let is_scales = cache.dtype == DType::F32 && cache.rank() == 3;
+    cache.dtype == update.dtype && (matches!(cache.dtype, DType::BF16 | DType::S8) || is_scales)
 }
 
 /// Queries of each sequence.

@@ -5,11 +5,6 @@ use lapidary_graph::LogicalAxes;
 use crate::encoding::{Arrangement, WeightPart, WeightTensor};
 use crate::weights::WeightRole;
 
-/// Logical axes of a layer's keys or values.
-pub(super) fn cache_axes() -> LogicalAxes {
-    LogicalAxes::of(&["cache_batch", "kv_heads", "cache", "head_dim"])
-}
-
 /// Logical axes of a tensor of a weight. Fused `heads * head_dim` dimensions carry the axis of the heads; what stands for
 /// several inputs, such as the scale of a group, carries blocks of the axis of the inputs.
 pub(super) fn weight_axes(tensor: &WeightTensor) -> LogicalAxes {

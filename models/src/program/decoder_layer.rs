@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use lapidary_graph::nn::{self, Attention, AttentionMask, CacheWrite, KeyValues, RopeTables};
+use lapidary_graph::nn::{self, Attention, AttentionMask, CacheHalf, CacheWrite, KeyValues, RopeTables};
 use lapidary_graph::op::Comparison;
 use lapidary_graph::{BuildError, DType, FunctionBuilder, LogicalAxes, TensorType, ValueId};
 
+use super::ProgramShape;
 use super::params::Params;
-use super::{ProgramShape, StateKind};
 use crate::config::{Architecture, AttentionKind, GemmaConfig};
 use crate::weights::WeightRole;
 
@@ -92,7 +92,7 @@ impl DecoderLayer<'_> {
         &self,
         b: &mut FunctionBuilder<'_>,
         hidden: ValueId,
-    ) -> Result<(ValueId, ValueId, ValueId), BuildError> {
+    ) -> Result<(ValueId, CacheHalf, CacheHalf), BuildError> {
         let normed = self.norm(b, WeightRole::InputNorm, hidden)?;
         let (mut attended, keys, values) = b.scoped("self_attn", |b| self.self_attention(b, normed))?;
         // `post_attention_layernorm` norms the branch in Gemma 2, but the feed-forward's input in Gemma 1.
@@ -117,7 +117,7 @@ impl DecoderLayer<'_> {
         &self,
         b: &mut FunctionBuilder<'_>,
         x: ValueId,
-    ) -> Result<(ValueId, ValueId, ValueId), BuildError> {
+    ) -> Result<(ValueId, CacheHalf, CacheHalf), BuildError> {
         let config = self.config;
         let query = self.heads(b, WeightRole::Query, x, config.num_heads, "heads")?;
         let key = self.heads(b, WeightRole::Key, x, config.num_kv_heads, "kv_heads")?;
@@ -151,36 +151,27 @@ impl DecoderLayer<'_> {
         b: &mut FunctionBuilder<'_>,
         key: ValueId,
         value: ValueId,
-    ) -> Result<(KeyValues, ValueId, ValueId), BuildError> {
+    ) -> Result<(KeyValues, CacheHalf, CacheHalf), BuildError> {
         let len = self.shape.cache_len(self.kind);
-        let old_keys = self.params.state(self.index, StateKind::Keys);
-        let old_values = self.params.state(self.index, StateKind::Values);
-        let keys = nn::cache_write(b, old_keys, key, self.cache.write)?;
-        let values = nn::cache_write(b, old_values, value, self.cache.write)?;
+        let (old_keys, old_values) =
+            (self.params.cached_keys(self.index), self.params.cached_values(self.index));
+        let (key, value) = (old_keys.update(b, key)?, old_values.update(b, value)?);
+        let keys = old_keys.write(b, key, self.cache.write)?;
+        let values = old_values.write(b, value, self.cache.write)?;
         if self.shape.tokens == 1 || len == self.shape.capacity {
-            return Ok((
-                KeyValues { keys, values, positions: self.cache.after, ordered: false },
-                keys,
-                values,
-            ));
+            return Ok((KeyValues::of_cache(keys, values, self.cache.after, false), keys, values));
         }
-        let by_head = [0, 2, 1, 3];
-        let (key, value) = (b.transpose(key, &by_head)?, b.transpose(value, &by_head)?);
         let ordered = self.shape.tokens > nn::QUERY_BLOCK;
         let (old_keys, old_values, before) = match ordered {
             false => (old_keys, old_values, self.cache.before),
             true => {
-                let (keys, before) = nn::cache_in_order(b, old_keys, self.context.start)?;
-                (keys, nn::cache_in_order(b, old_values, self.context.start)?.0, before)
+                let (keys, before) = old_keys.in_order(b, self.context.start)?;
+                (keys, old_values.in_order(b, self.context.start)?.0, before)
             }
         };
-        let seen = KeyValues {
-            keys: b.concatenate(&[old_keys, key], 2)?,
-            values: b.concatenate(&[old_values, value], 2)?,
-            positions: b.concatenate(&[before, self.context.key_positions], 1)?,
-            ordered,
-        };
-        Ok((seen, keys, values))
+        let (seen_keys, seen_values) = (old_keys.followed_by(b, key)?, old_values.followed_by(b, value)?);
+        let positions = b.concatenate(&[before, self.context.key_positions], 1)?;
+        Ok((KeyValues::of_cache(seen_keys, seen_values, positions, ordered), keys, values))
     }
 
     fn feedforward(&self, b: &mut FunctionBuilder<'_>, x: ValueId) -> Built {

@@ -5,6 +5,7 @@ mod axes;
 mod build;
 mod decoder_layer;
 mod generation;
+mod kv_cache;
 mod params;
 mod results;
 mod sampler;
@@ -16,6 +17,7 @@ mod step;
 mod tests;
 
 pub use build::{Program, build};
+pub use kv_cache::{KvCache, UnknownKvCache};
 pub use shape::{Phase, ProgramShape, SamplerShape, ShapeError};
 pub use signature::{Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind};
 

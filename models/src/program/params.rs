@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use lapidary_graph::nn::{EncodedWeight, Weight};
+use lapidary_graph::nn::{CacheHalf, EncodedWeight, Weight};
 use lapidary_graph::{DType, FunctionBuilder, LogicalAxes, TensorType, ValueId};
 
-use super::axes::{cache_axes, weight_axes};
+use super::axes::weight_axes;
 use super::{Input, ParamRole, ParamSpec, Phase, ProgramShape, SamplerShape, StateKind};
 use crate::config::GemmaConfig;
 use crate::dtype::{StoredDtype, TensorDtype};
@@ -43,12 +43,12 @@ impl Params {
         if let Some(sampler) = shape.phase.sampler() {
             params.add_sampling(b, shape, sampler);
         }
-        for (layer, &kind) in config.layer_kinds.iter().enumerate() {
-            let dims = shape.cache_dims(config, kind);
-            for kind in StateKind::ALL {
+        for (layer, &attention) in config.layer_kinds.iter().enumerate() {
+            for &kind in shape.kv_cache.kinds() {
                 let name = format!("cache.{layer}.{}", kind.name());
-                let (role, ty) = (ParamRole::State { layer, kind }, TensorType::new(shape.dtype, dims));
-                let index = params.add(b, name, role, ty, cache_axes());
+                let (role, ty) =
+                    (ParamRole::State { layer, kind }, shape.cache_type(config, attention, kind));
+                let index = params.add(b, name, role, ty, kind.axes());
                 params.states.insert((layer, kind), index);
             }
         }
@@ -171,6 +171,24 @@ impl Params {
 
     pub(super) fn state(&self, layer: usize, kind: StateKind) -> ValueId {
         self.value(self.states.get(&(layer, kind)))
+    }
+
+    /// A layer's keys.
+    pub(super) fn cached_keys(&self, layer: usize) -> CacheHalf {
+        self.cache_half(layer, StateKind::Keys, StateKind::KeyScales)
+    }
+
+    /// A layer's values.
+    pub(super) fn cached_values(&self, layer: usize) -> CacheHalf {
+        self.cache_half(layer, StateKind::Values, StateKind::ValueScales)
+    }
+
+    fn cache_half(&self, layer: usize, elements: StateKind, scales: StateKind) -> CacheHalf {
+        let scales = self.states.get(&(layer, scales));
+        CacheHalf {
+            elements: self.state(layer, elements),
+            scales: scales.map(|index| self.value(Some(index))),
+        }
     }
 
     pub(super) fn input(&self, input: Input) -> ValueId {

@@ -2,7 +2,6 @@
 
 use lapidary_graph::{BuildError, FunctionBuilder, FunctionResult, LogicalAxes, ValueId};
 
-use super::axes::cache_axes;
 use super::{Output, ResultRole, ResultSpec, StateKind};
 
 /// The entry function's results in the making.
@@ -27,7 +26,7 @@ impl Results {
     pub(super) fn state(&mut self, layer: usize, kind: StateKind, value: ValueId) {
         let name = format!("cache.{layer}.{}", kind.name());
         let role = ResultRole::State { layer, kind };
-        self.entries.push(Entry { name, role, value, axes: cache_axes() });
+        self.entries.push(Entry { name, role, value, axes: kind.axes() });
     }
 
     /// Each result's role, in order.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use lapidary_graph::DType;
+use lapidary_graph::{DType, TensorType};
 
+use super::{KvCache, StateKind};
 use crate::config::{AttentionKind, GemmaConfig};
 
 /// What a program is for. All phases read and write the same KV cache.
@@ -92,6 +93,8 @@ pub struct ProgramShape {
     pub capacity: usize,
     /// Element type of activations and of weights that are not encoded: bf16 or f32.
     pub dtype: DType,
+    /// Form of the KV cache.
+    pub kv_cache: KvCache,
 }
 
 /// Sizes that make no program.
@@ -141,10 +144,15 @@ impl ProgramShape {
         [self.batch, config.num_kv_heads, self.cache_len(kind), config.head_dim]
     }
 
+    /// Type of what a layer of this kind has of the cache.
+    pub fn cache_type(&self, config: &GemmaConfig, layer: AttentionKind, kind: StateKind) -> TensorType {
+        self.kv_cache.state_type(kind, config, [self.batch, self.cache_len(layer)], self.dtype)
+    }
+
     /// Bytes of the whole KV cache for this many rows; `usize::MAX` if they are more.
     pub fn cache_bytes(&self, config: &GemmaConfig) -> usize {
         let slots: usize = config.layer_kinds.iter().map(|&kind| self.cache_len(kind)).sum();
-        let factors = [2, self.batch, config.kv_size(), self.dtype.byte_width()];
+        let factors = [self.batch, self.kv_cache.position_bytes(config, self.dtype)];
         factors.into_iter().fold(slots, usize::saturating_mul)
     }
 
@@ -182,10 +190,15 @@ impl ProgramShape {
 }
 
 impl fmt::Display for ProgramShape {
-    /// An identifier: `decode_b1_t1_c512_bf16`, `sampled_decode_b1_t1_c512_bf16_s8_top5_penalty`.
+    /// An identifier: `decode_b1_t1_c512_bf16`, `decode_b1_t1_c512_bf16_kv_int8`,
+    /// `sampled_decode_b1_t1_c512_bf16_s8_top5_penalty`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { phase, batch, tokens, capacity, dtype } = self;
+        let Self { phase, batch, tokens, capacity, dtype, kv_cache } = self;
         write!(f, "{}_b{batch}_t{tokens}_c{capacity}_{dtype}", phase.name())?;
+        match kv_cache {
+            KvCache::Dense => {}
+            KvCache::Int8 => write!(f, "_kv_{kv_cache}")?,
+        }
         if let Phase::SampledDecode { steps, .. } = phase {
             write!(f, "_s{steps}")?;
         }

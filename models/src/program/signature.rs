@@ -41,7 +41,7 @@ pub enum ParamRole {
     State {
         /// Decoder layer.
         layer: usize,
-        /// Keys or values.
+        /// What of it.
         kind: StateKind,
     },
 }
@@ -115,24 +115,31 @@ impl Input {
     }
 }
 
-/// Half of a layer's KV cache, `[batch, kv_heads, slots, head_dim]`.
+/// What a layer has of the KV cache: keys and values `[batch, kv_heads, slots, head_dim]` and, where these are codes, their
+/// scales `[batch, kv_heads, slots]`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum StateKind {
     /// Keys, after RoPE.
     Keys,
     /// Values.
     Values,
+    /// Scales of the keys.
+    KeyScales,
+    /// Scales of the values.
+    ValueScales,
 }
 
 impl StateKind {
-    /// Keys, then values.
-    pub const ALL: [Self; 2] = [Self::Keys, Self::Values];
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Keys, Self::Values, Self::KeyScales, Self::ValueScales];
 
     /// Lower-case name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Values => "values",
+            Self::KeyScales => "key_scales",
+            Self::ValueScales => "value_scales",
         }
     }
 }
@@ -159,7 +166,7 @@ pub enum ResultRole {
     State {
         /// Decoder layer.
         layer: usize,
-        /// Keys or values.
+        /// What of it.
         kind: StateKind,
     },
 }

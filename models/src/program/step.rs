@@ -16,7 +16,7 @@ pub(super) struct Model<'a> {
     pub(super) params: &'a Params,
 }
 
-/// The keys and values of each layer.
+/// What each layer has of the KV cache.
 pub(super) type States = Vec<(usize, StateKind, ValueId)>;
 
 impl Model<'_> {
@@ -45,8 +45,10 @@ impl Model<'_> {
             let layer = DecoderLayer { config, shape, context: &context, params, cache, index, kind };
             let (output, keys, values) = b.scoped(&format!("layers.{index}"), |b| layer.build(b, hidden))?;
             hidden = output;
-            states.push((index, StateKind::Keys, keys));
-            states.push((index, StateKind::Values, values));
+            states.push((index, StateKind::Keys, keys.elements));
+            states.push((index, StateKind::Values, values.elements));
+            states.extend(keys.scales.map(|scales| (index, StateKind::KeyScales, scales)));
+            states.extend(values.scales.map(|scales| (index, StateKind::ValueScales, scales)));
         }
         Ok((hidden, states))
     }

@@ -1,6 +1,6 @@
 //! Every program of every model builds; what its signature says is what the graph has.
 
-use lapidary_graph::DType;
+use lapidary_graph::{DType, TensorType};
 
 use super::*;
 use crate::config::GemmaConfig;
@@ -19,7 +19,7 @@ const PHASES: [(Phase, usize); 7] = [
 ];
 
 fn shape(phase: Phase, tokens: usize) -> ProgramShape {
-    ProgramShape { phase, batch: 3, tokens, capacity: 8192, dtype: DType::BF16 }
+    ProgramShape { phase, batch: 3, tokens, capacity: 8192, dtype: DType::BF16, kv_cache: KvCache::Dense }
 }
 
 #[test]
@@ -42,6 +42,56 @@ fn all_models_build_in_all_phases() {
             }
         }
     }
+}
+
+/// Codes and scales of each layer, split where the cache is, and each handed on to itself.
+#[test]
+fn a_cache_in_8_bits_is_codes_and_scales() {
+    for name in NAMES {
+        let config = GemmaConfig::named(name).unwrap().with_layers(2).unwrap();
+        for (phase, tokens) in PHASES {
+            let shape = ProgramShape { kv_cache: KvCache::Int8, ..shape(phase, tokens) };
+            let program = build(&config, &shape).unwrap();
+            assert!(program.module.name.contains("_bf16_kv_int8"), "{}", program.module.name);
+            let mut bytes = 0;
+            let mut kinds = Vec::new();
+            for param in &program.signature.params {
+                let ParamRole::State { layer, kind } = param.role else { continue };
+                let attention = config.layer_kinds[layer];
+                let [batch, heads, slots, width] = shape.cache_dims(&config, attention);
+                let expected = match kind {
+                    StateKind::Keys | StateKind::Values => {
+                        TensorType::new(DType::S8, [batch, heads, slots, width])
+                    }
+                    StateKind::KeyScales | StateKind::ValueScales => {
+                        TensorType::new(DType::F32, [batch, heads, slots])
+                    }
+                };
+                assert_eq!(param.ty, expected, "{}", param.name);
+                assert_eq!(param.axes.0[..3], StateKind::Keys.axes().0[..3]);
+                let result = &program.signature.results[param.donated_to.unwrap()];
+                assert_eq!((result.role, &result.ty), (ResultRole::State { layer, kind }, &param.ty));
+                bytes += param.ty.byte_size();
+                kinds.push((layer, kind));
+            }
+            assert_eq!(bytes, shape.cache_bytes(&config));
+            kinds.sort_unstable();
+            let all = (0..2).flat_map(|layer| StateKind::ALL.map(|kind| (layer, kind)));
+            assert_eq!(kinds, all.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn forms_of_a_cache_read_as_they_are_written() {
+    for text in ["bf16", "int8"] {
+        assert_eq!(text.parse::<KvCache>().map(|form| form.to_string()), Ok(text.to_string()));
+    }
+    let error = "int4".parse::<KvCache>().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "no KV cache is `int4`: give bf16, which stands for the type that the model runs in, or int8"
+    );
 }
 
 #[test]

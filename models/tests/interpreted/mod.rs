@@ -11,7 +11,7 @@ use lapidary_models::checkpoint::Checkpoint;
 use lapidary_models::config::GemmaConfig;
 use lapidary_models::dtype::StoredDtype;
 use lapidary_models::program::{
-    Input, Output, ParamRole, ParamSpec, Phase, Program, ProgramShape, ResultRole, StateKind, build,
+    Input, KvCache, Output, ParamRole, ParamSpec, Phase, Program, ProgramShape, ResultRole, StateKind, build,
 };
 
 /// Rows of sequences and their KV cache, in f32.
@@ -22,6 +22,7 @@ pub struct Rows {
     state: HashMap<(usize, StateKind), Tensor>,
     lengths: Vec<usize>,
     capacity: usize,
+    kv_cache: KvCache,
     programs: HashMap<ProgramShape, Program>,
 }
 
@@ -50,8 +51,14 @@ impl Rows {
         });
         let weights = weights.collect();
         let (state, programs) = (HashMap::new(), HashMap::new());
-        let config = checkpoint.config().clone();
-        Self { config, weights, state, lengths: vec![0; rows], capacity, programs }
+        let (config, kv_cache) = (checkpoint.config().clone(), KvCache::Dense);
+        Self { config, weights, state, lengths: vec![0; rows], capacity, kv_cache, programs }
+    }
+
+    /// The same rows, whose KV cache is held in another form.
+    pub fn with_kv_cache(mut self, kv_cache: KvCache) -> Self {
+        self.kv_cache = kv_cache;
+        self
     }
 
     /// The same rows of a model whose sequences end with another token.
@@ -114,8 +121,8 @@ impl Rows {
         targets: &[&[u32]],
         choices: &[RowChoice],
     ) -> HashMap<Output, Vec<f64>> {
-        let (batch, capacity) = (self.lengths.len(), self.capacity);
-        let shape = ProgramShape { phase, batch, tokens: width, capacity, dtype: DType::F32 };
+        let (batch, capacity, kv_cache) = (self.lengths.len(), self.capacity, self.kv_cache);
+        let shape = ProgramShape { phase, batch, tokens: width, capacity, dtype: DType::F32, kv_cache };
         let program = self.programs.entry(shape).or_insert_with(|| build(&self.config, &shape).unwrap());
         let argument = |param: &ParamSpec| match &param.role {
             ParamRole::Weight(spec) => self.weights[&spec.name].clone(),

@@ -1,14 +1,17 @@
 //! `lapidary_attention`.
 
 use half::bf16;
-use lapidary_kernels::{AttentionNumbers, AttentionOperands, AttentionShape, Features, Pool, attention};
+use lapidary_kernels::{
+    AttentionNumbers, AttentionOperands, AttentionShape, Features, KeyValues, Pool, attention,
+};
 
-use crate::{Call, CallError, CustomCall};
+use crate::{Call, CallError, CustomCall, ElementType};
 
 /// The composite `lapidary.attention` in bf16.
 ///
 /// Operands: query `[batch, seq, heads, head_dim]`, positions `[batch, seq]`, keys and values `[batch, kv_heads, slots,
-/// head_dim]`, positions of the slots `[batch, slots]`. Attributes: `scale`, and `softcap` and `window` if there are
+/// head_dim]`, positions of the slots `[batch, slots]`. Keys and values are bf16, or codes in S8, whose scales in F32
+/// `[batch, kv_heads, slots]` are two more operands: those of the keys, and of the values. Attributes: `scale`, and `softcap` and `window` if there are
 /// such. The result is like the query.
 #[derive(Clone, Copy, Debug)]
 pub struct Attention;
@@ -19,10 +22,9 @@ impl CustomCall for Attention {
     fn call(call: &mut Call<'_>) -> Result<(), CallError> {
         let query = call.operand::<bf16>(0)?;
         let positions = call.operand::<i32>(1)?;
-        let keys = call.operand::<bf16>(2)?;
-        let values = call.operand::<bf16>(3)?;
+        let (cache, key_dims) = cache(call)?;
         let slot_positions = call.operand::<i32>(4)?;
-        let shape = shape(query.dims, keys.dims)?;
+        let shape = shape(query.dims, key_dims)?;
         let scale = call.float("scale").ok_or_else(|| CallError::new("there is no attribute `scale`"))?;
         let window = call.integer("window").map(i32::try_from).transpose();
         let numbers = AttentionNumbers {
@@ -34,13 +36,29 @@ impl CustomCall for Attention {
         let operands = AttentionOperands {
             query: query.elements,
             positions: positions.elements,
-            keys: keys.elements,
-            values: values.elements,
+            cache,
             slot_positions: slot_positions.elements,
         };
         let (pool, features) = (Pool::global(), Features::detect());
         attention(pool, features, shape, numbers, operands, call.result(0)?).map_err(CallError::new)
     }
+}
+
+/// Keys and values, and the dimensions of either.
+fn cache<'a>(call: &Call<'a>) -> Result<(KeyValues<'a>, &'a [i64]), CallError> {
+    if call.operand_type(2) == Some(ElementType::S8) {
+        let (keys, values) = (call.operand::<i8>(2)?, call.operand::<i8>(3)?);
+        let (key_scales, value_scales) = (call.operand::<f32>(5)?, call.operand::<f32>(6)?);
+        let cache = KeyValues::Int8 {
+            keys: keys.elements,
+            key_scales: key_scales.elements,
+            values: values.elements,
+            value_scales: value_scales.elements,
+        };
+        return Ok((cache, keys.dims));
+    }
+    let (keys, values) = (call.operand::<bf16>(2)?, call.operand::<bf16>(3)?);
+    Ok((KeyValues::Bf16 { keys: keys.elements, values: values.elements }, keys.dims))
 }
 
 fn shape(query: &[i64], keys: &[i64]) -> Result<AttentionShape, CallError> {

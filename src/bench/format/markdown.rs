@@ -49,11 +49,12 @@ fn setting_rows(report: &Report) -> Vec<(&'static str, String)> {
         (
             "model",
             format!(
-                "{}: {:.1} M parameters, {} in {}",
+                "{}: {:.1} M parameters, {} in {}{}",
                 setting.model,
                 setting.parameters as f64 / 1e6,
                 with_prefix(setting.weight_bytes as f64, "B"),
-                setting.dtype
+                setting.dtype,
+                setting.kv_cache.as_ref().map(|form| format!(", KV cache in {form}")).unwrap_or_default()
             ),
         ),
         ("device", format!("{}, {} threads", setting.device, setting.threads)),

@@ -9,7 +9,7 @@ use lapidary_models::config::GemmaConfig;
 use lapidary_models::dtype::{StoredDtype, TensorDtype};
 use lapidary_models::encoding::{Arrangement, Encoding, Encodings, WeightTensor};
 use lapidary_models::program::{
-    Input, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind,
+    Input, KvCache, Output, ParamRole, ParamSpec, ResultRole, ResultSpec, Signature, StateKind,
 };
 use lapidary_models::weights::{weight_specs, weight_tensors};
 
@@ -39,6 +39,15 @@ pub(super) fn encodings(config: &GemmaConfig, program: &ProgramManifest) -> Resu
         }
     }
     Ok(encodings)
+}
+
+/// The form of the KV cache that a program takes.
+pub(super) fn kv_cache(program: &ProgramManifest) -> KvCache {
+    let is_scales = |param: &ParamManifest| match &param.value.role {
+        RoleManifest::State { half, .. } => *half == StateKind::KeyScales.name(),
+        RoleManifest::Weight { .. } | RoleManifest::Input { .. } | RoleManifest::Output { .. } => false,
+    };
+    if program.parameters.iter().any(is_scales) { KvCache::Int8 } else { KvCache::Dense }
 }
 
 /// The stored type that a program's parameter has.

@@ -2,6 +2,7 @@
 
 use lapidary_graph::DType;
 use lapidary_lower::{Mesh, ShardingRules};
+use lapidary_models::program::KvCache;
 
 /// A difference between what a bundle's programs were compiled for and what they are to run as. It says
 /// both.
@@ -22,6 +23,14 @@ pub enum Mismatch {
         bundle: DType,
         /// The one asked for.
         asked: DType,
+    },
+    /// Another form of the KV cache.
+    #[error("has a KV cache in {bundle}, but --kv-cache {asked} was asked for")]
+    KvCache {
+        /// The bundle's.
+        bundle: KvCache,
+        /// The one asked for.
+        asked: KvCache,
     },
     /// Another mesh.
     #[error("is for {}, but {} was asked for", mesh_in_words(bundle), mesh_in_words(asked))]
@@ -122,6 +131,9 @@ impl Mismatch {
         match self {
             Self::Config { .. } => "compile one for this model".to_string(),
             Self::Dtype { asked, .. } => format!("leave it out, or compile one with --dtype {asked}"),
+            Self::KvCache { asked, .. } => {
+                format!("leave it out, or compile one with --kv-cache {asked}")
+            }
             Self::Mesh { .. } => "leave --mesh out, or compile one for that mesh".to_string(),
             Self::VirtualDevices { asked, .. } => {
                 format!("leave it out, or compile one for {}", devices_in_words(*asked))

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use lapidary_graph::DType;
 use lapidary_lower::{Mesh, ShardingRules};
 use lapidary_models::config::GemmaConfig;
+use lapidary_models::program::KvCache;
 use lapidary_runtime::Client;
 use lapidary_runtime::plugins::PluginKind;
 
@@ -33,6 +34,7 @@ pub struct Bundle {
     manifest: BundleManifest,
     config: GemmaConfig,
     dtype: DType,
+    kv_cache: KvCache,
     mesh: Mesh,
     rules: ShardingRules,
     kind: PluginKind,
@@ -63,6 +65,7 @@ impl Bundle {
             directory: directory.to_owned(),
             config,
             dtype: manifest.dtype.parse().map_err(|error| damaged(format!("{error}")))?,
+            kv_cache: interface::kv_cache(program),
             rules: rules(&manifest),
             kind: manifest.plugin.kind.parse().map_err(|error| damaged(format!("{error}")))?,
             mesh,
@@ -75,9 +78,14 @@ impl Bundle {
         &self.directory
     }
 
-    /// Element type of activations, KV cache, and weights that are not encoded.
+    /// Element type of activations, and of weights that are not encoded.
     pub fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    /// Form of the KV cache.
+    pub fn kv_cache(&self) -> KvCache {
+        self.kv_cache
     }
 
     /// The arrangement of its devices.
@@ -127,6 +135,17 @@ impl Bundle {
         match asked == self.dtype {
             true => Ok(()),
             false => Err(self.refuses(Mismatch::Dtype { bundle: self.dtype, asked })),
+        }
+    }
+
+    /// Checks that its programs hold the KV cache in a form.
+    ///
+    /// # Errors
+    /// [`Mismatch::KvCache`].
+    pub fn check_kv_cache(&self, asked: KvCache) -> Result<(), RunError> {
+        match asked == self.kv_cache {
+            true => Ok(()),
+            false => Err(self.refuses(Mismatch::KvCache { bundle: self.kv_cache, asked })),
         }
     }
 

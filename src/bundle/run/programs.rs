@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lapidary_graph::DType;
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Phase, ProgramShape, SamplerShape};
+use lapidary_models::program::{KvCache, Phase, ProgramShape, SamplerShape};
 use lapidary_runtime::LoadedExecutable;
 
 use super::interface::InterfaceReader;
@@ -153,6 +153,10 @@ impl BundlePrograms {
 impl ProgramSource for BundlePrograms {
     fn dtype(&self) -> DType {
         self.bundle.dtype
+    }
+
+    fn kv_cache(&self) -> KvCache {
+        self.bundle.kv_cache
     }
 
     fn context(&self) -> usize {

@@ -52,12 +52,12 @@ pub fn run(
     json: bool,
     ui: &Ui,
 ) -> Result<ExitCode> {
-    let ProgramChoice { model, config, dtype, context } = program.read()?;
+    let ProgramChoice { model, config, dtype, kv_cache, context } = program.read()?;
     let rules = split.rules()?;
     let mesh = split.mesh.clone().unwrap_or_default();
     let kind = target.plugin_kind();
     device::client_options(kind, mesh.num_devices())?;
-    let shapes = args.phases.shapes(program.batch, context, dtype);
+    let shapes = args.phases.shapes(program.batch, context, dtype, kv_cache);
     // A half-written directory is removed before Ctrl-C ends the command.
     let catch = interrupt::catch();
     let bundle = NewBundle::create(out, args.force)?;
@@ -76,6 +76,7 @@ pub fn run(
         let request = PlanRequest {
             config: &config,
             dtype,
+            kv_cache,
             target,
             mesh: Some(&mesh),
             rules: &rules,

@@ -61,11 +61,13 @@ fn setting(report: &Report, target: &TargetSpec) -> String {
             format!("{} ({devices} devices){chosen}", report.plan.mesh)
         }
     };
-    let Report { target, dtype, weights, batch, context, .. } = report;
+    let Report { target, dtype, weights, kv_cache, batch, context, .. } = report;
     let sequences = count(*batch, "sequence");
     let weights = weights.as_ref().map(|weights| format!("  weights {weights}\n")).unwrap_or_default();
+    let cache = kv_cache.as_ref().map(|form| format!(", KV cache in {form}")).unwrap_or_default();
     format!(
-        "  target  {target}{size}\n  mesh    {mesh}\n  sizes   {sequences} of {context} positions, {dtype}\n{weights}"
+        "  target  {target}{size}\n  mesh    {mesh}\n  sizes   {sequences} of {context} positions, {dtype}{cache}\n\
+         {weights}"
     )
 }
 

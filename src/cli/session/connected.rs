@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use anyhow::{Result, bail};
 use lapidary::bundle::{Bundle, BundlePrograms};
 use lapidary::engine::cache::ExecutableCache;
-use lapidary::engine::{Engine, EngineError, Placement};
+use lapidary::engine::{Engine, EngineError, Numerics, Placement};
 use lapidary::graph::DType;
 use lapidary::model::Model;
 use lapidary::models::progress::Progress;
@@ -114,7 +114,7 @@ impl<'a> Connected<'a> {
         let checkpoint = model.checkpoint();
         let placement = programs.placement().clone();
         let unloaded = match programs {
-            Programs::Compiled(placement) => Engine::unloaded(&placement, checkpoint, args.dtype.dtype()),
+            Programs::Compiled(placement) => Engine::unloaded(&placement, checkpoint, args.numerics()),
             Programs::Bundled(programs) => Engine::unloaded_bundle(checkpoint, *programs),
         };
         let engine =
@@ -123,8 +123,9 @@ impl<'a> Connected<'a> {
         drop(catch);
         let model_name = model.path().display().to_string();
         let engine = engine.map_err(|error| {
-            let dtype = args.dtype.dtype().unwrap_or(DType::BF16);
-            let run = Run { model: &model_name, config: checkpoint.config(), dtype, placement: &placement };
+            let Numerics { dtype, kv_cache } = args.numerics();
+            let (config, dtype) = (checkpoint.config(), dtype.unwrap_or(DType::BF16));
+            let run = Run { model: &model_name, config, dtype, kv_cache, placement: &placement };
             out_of_memory::explain(error, run)
         })?;
         if shows_sharding {

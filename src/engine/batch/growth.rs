@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lapidary_graph::{BuildError, DType, FunctionBuilder, FunctionResult, LogicalAxes, Module, TensorType};
+use lapidary_graph::{BuildError, DType, FunctionBuilder, FunctionResult, Module, TensorType};
 use lapidary_models::config::AttentionKind;
 use lapidary_models::program::{Phase, ProgramShape, StateKind};
 use lapidary_runtime::{Argument, Execution, LoadedExecutable};
@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineError, lock};
 /// A row that has taken all but this fraction of its positions will soon need more.
 const SOON_FULL: usize = 4;
 
-/// A program that copies a layer's keys or values into a buffer of more slots.
+/// A program that copies a layer's keys or values, or the scales of either, into a buffer of more slots.
 ///
 /// Position `p` lies in slot `p mod slots`, before and after: a cache that grows has as many slots as a row has
 /// positions, so none of them has wrapped. The ring of a local layer stops growing when it has its window.
@@ -29,15 +29,18 @@ pub struct CacheGrowth {
     pub from: usize,
     /// Slots after, the new ones at the end.
     pub to: usize,
-    /// Element type of the cache.
+    /// Element type.
     pub dtype: DType,
+    /// Whether a slot holds a scale for each head, rather than the head's elements.
+    pub scales: bool,
 }
 
 impl fmt::Display for CacheGrowth {
-    /// An identifier: `grow_b1_s128_s256_bf16`.
+    /// An identifier: `grow_b1_s128_s256_bf16`, `grow_b1_s128_s256_f32_scales`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { batch, from, to, dtype } = self;
-        write!(f, "grow_b{batch}_s{from}_s{to}_{dtype}")
+        let Self { batch, from, to, dtype, scales } = self;
+        let suffix = if *scales { "_scales" } else { "" };
+        write!(f, "grow_b{batch}_s{from}_s{to}_{dtype}{suffix}")
     }
 }
 
@@ -70,37 +73,47 @@ impl Batch<'_> {
     fn grow(&mut self, capacity: usize) -> Result<(), EngineError> {
         let engine = self.engine;
         let after = ProgramShape { capacity, ..self.shape(Phase::Decode, 1) };
-        for (layer, &kind) in engine.config.layer_kinds.iter().enumerate() {
-            let Some(growth) = self.growth(kind, self.capacity, capacity) else { continue };
-            let program = engine.growth(growth)?;
-            for half in StateKind::ALL {
-                let old = self.state.remove(&(layer, half)).ok_or(EngineError::StateLost)?;
+        for (layer, &attention) in engine.config.layer_kinds.iter().enumerate() {
+            for &kind in engine.kv_cache().kinds() {
+                let Some(growth) = self.growth(attention, kind, self.capacity, capacity) else { continue };
+                let program = engine.growth(growth)?;
+                let old = self.state.remove(&(layer, kind)).ok_or(EngineError::StateLost)?;
                 let new = engine.longer(&program, &old).map_err(|source| EngineError::Cache {
                     bytes: after.cache_bytes(&engine.config),
                     rows: after.batch,
                     positions: after.capacity,
                     source: Box::new(source),
                 })?;
-                self.state.insert((layer, half), new);
+                self.state.insert((layer, kind), new);
             }
         }
         Ok(())
     }
 
-    /// The growth of a layer between two capacities, if its slots become more.
-    fn growth(&self, kind: AttentionKind, from: usize, to: usize) -> Option<CacheGrowth> {
+    /// The growth of what a layer has of the cache between two capacities, if its slots become more.
+    fn growth(
+        &self,
+        attention: AttentionKind,
+        kind: StateKind,
+        from: usize,
+        to: usize,
+    ) -> Option<CacheGrowth> {
         let shape = self.shape(Phase::Decode, 1);
-        let slots = |capacity| ProgramShape { capacity, ..shape }.cache_len(kind);
+        let slots = |capacity| ProgramShape { capacity, ..shape }.cache_len(attention);
         let (from, to) = (slots(from), slots(to));
-        (from < to).then_some(CacheGrowth { batch: shape.batch, from, to, dtype: shape.dtype })
+        let dtype = shape.cache_type(&self.engine.config, attention, kind).dtype;
+        (from < to).then_some(CacheGrowth { batch: shape.batch, from, to, dtype, scales: kind.is_scales() })
     }
 
     /// What takes the cache from one capacity to another, each once.
     fn growths(&self, from: usize, to: usize) -> Vec<EngineProgram> {
         let mut growths = Vec::new();
-        for &kind in &self.engine.config.layer_kinds {
-            let growth = self.growth(kind, from, to).map(EngineProgram::Growth);
-            growths.extend(growth.filter(|growth| !growths.contains(growth)));
+        let kinds = self.engine.kv_cache().kinds();
+        for &attention in &self.engine.config.layer_kinds {
+            for &kind in kinds {
+                let growth = self.growth(attention, kind, from, to).map(EngineProgram::Growth);
+                growths.extend(growth.filter(|growth| !growths.contains(growth)));
+            }
         }
         growths
     }
@@ -174,12 +187,18 @@ impl CacheGrowth {
     pub(in crate::engine) fn build(&self, kv_heads: usize, head_dim: usize) -> Result<Module, BuildError> {
         let mut module = Module::new(format!("{self}_h{kv_heads}_d{head_dim}"));
         let mut b = FunctionBuilder::new(&mut module, "main");
-        let axes = LogicalAxes::of(&["cache_batch", "kv_heads", "cache", "head_dim"]);
-        let ty = TensorType::new(self.dtype, [self.batch, kv_heads, self.from, head_dim]);
+        let kind = if self.scales { StateKind::KeyScales } else { StateKind::Keys };
+        let axes = kind.axes();
+        let dims = [self.batch, kv_heads, self.from, head_dim];
+        // Scales have no dimension of a head's elements.
+        let dims = dims.get(..axes.0.len()).unwrap_or(&dims);
+        let ty = TensorType::new(self.dtype, dims);
         let old = b.labelled_param("old", ty, Some(axes.clone()));
         let zero = b.splat(0.0, &TensorType::scalar(self.dtype))?;
         let added = self.to.saturating_sub(self.from) as i64;
-        let value = b.pad(old, zero, &[0; 4], &[0, 0, added, 0], &[0; 4])?;
+        let rank = dims.len();
+        let behind: Vec<i64> = (0..rank).map(|dim| if dim == 2 { added } else { 0 }).collect();
+        let value = b.pad(old, zero, &vec![0; rank], &behind, &vec![0; rank])?;
         b.finish_with(vec![FunctionResult { value, name: "new".to_string(), axes: Some(axes) }]);
         Ok(module)
     }

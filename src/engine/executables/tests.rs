@@ -14,7 +14,7 @@ use crate::engine::cache::EngineProgram;
 use crate::engine::{CacheGrowth, EngineError};
 
 fn program(from: usize) -> EngineProgram {
-    EngineProgram::Growth(CacheGrowth { batch: 1, from, to: 2 * from, dtype: DType::F32 })
+    EngineProgram::Growth(CacheGrowth { batch: 1, from, to: 2 * from, dtype: DType::F32, scales: false })
 }
 
 #[test]

@@ -4,7 +4,7 @@ use lapidary_graph::DType;
 use lapidary_graph::verify::verify_program;
 use lapidary_lower::{Target, lower};
 use lapidary_models::config::GemmaConfig;
-use lapidary_models::program::{Program, ProgramShape, build};
+use lapidary_models::program::{KvCache, Program, ProgramShape, build};
 
 use super::{CompiledProgram, Interface, ProgramSource};
 use crate::engine::cache::{CacheOutcome, ExecutableCache};
@@ -19,6 +19,7 @@ pub(in crate::engine) struct GraphPrograms {
     /// With weights in the arrangement that the target takes them in.
     pub(in crate::engine) config: GemmaConfig,
     pub(in crate::engine) dtype: DType,
+    pub(in crate::engine) kv_cache: KvCache,
 }
 
 impl GraphPrograms {
@@ -31,6 +32,10 @@ impl GraphPrograms {
 impl ProgramSource for GraphPrograms {
     fn dtype(&self) -> DType {
         self.dtype
+    }
+
+    fn kv_cache(&self) -> KvCache {
+        self.kv_cache
     }
 
     fn context(&self) -> usize {

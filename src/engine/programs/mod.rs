@@ -8,8 +8,7 @@ use std::fmt;
 
 use lapidary_graph::DType;
 use lapidary_lower::{EntryShardings, Sharding};
-use lapidary_models::encoding::WeightTensor;
-use lapidary_models::program::{ParamRole, ParamSpec, ProgramShape, ResultSpec, Signature};
+use lapidary_models::program::{KvCache, ParamRole, ParamSpec, ProgramShape, ResultSpec, Signature};
 use lapidary_runtime::LoadedExecutable;
 
 pub(super) use graphs::GraphPrograms;
@@ -22,8 +21,11 @@ use super::cache::{CacheOutcome, ExecutableCache};
 /// The engine asks with the sizes that it would like best, and is told which ones there are. All programs of so many
 /// rows and positions take the same KV cache, and all programs take the same weights.
 pub(crate) trait ProgramSource: fmt::Debug + Send + Sync {
-    /// Element type of activations, KV cache, and weights that are not encoded.
+    /// Element type of activations, and of weights that are not encoded.
     fn dtype(&self) -> DType;
+
+    /// Form of the KV cache.
+    fn kv_cache(&self) -> KvCache;
 
     /// Positions that a sequence can have at most.
     fn context(&self) -> usize;
@@ -82,8 +84,8 @@ impl Interface {
     pub(super) fn weights(&self) -> HashMap<String, HeldTensor> {
         let weights = self.params().filter_map(|(param, sharding)| match &param.role {
             ParamRole::Weight(tensor) => {
-                let (dtype, sharding) = (param.ty.dtype, sharding.clone());
-                Some((tensor.name.clone(), HeldTensor { tensor: tensor.clone(), dtype, sharding }))
+                let held = HeldTensor { dtype: param.ty.dtype, sharding: sharding.clone() };
+                Some((tensor.name.clone(), held))
             }
             ParamRole::Input(_) | ParamRole::State { .. } => None,
         });
@@ -94,8 +96,6 @@ impl Interface {
 /// How a tensor of a weight is held on the devices.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldTensor {
-    /// What it is.
-    pub(crate) tensor: WeightTensor,
     /// Its element type there.
     pub(crate) dtype: DType,
     /// How it is split.

@@ -2,7 +2,7 @@
 
 use lapidary::graph::element::Scalar;
 use lapidary::graph::interp::Tensor;
-use lapidary::graph::nn::{self, Attention, AttentionMask, KeyValues};
+use lapidary::graph::nn::{self, Attention, AttentionMask, CacheHalf, KeyValueScales, KeyValues};
 use lapidary::graph::{DType, TensorType};
 
 use crate::case::Suite;
@@ -56,7 +56,40 @@ pub(crate) fn kernels() -> Suite {
             // query does not round them.
             let inputs = vec![query, positions, keys, values, held];
             suite.add(subject, DType::BF16, inputs, Tolerance::OfLargest(2.0), move |b, x| {
-                let kv = KeyValues { keys: x[2], values: x[3], positions: x[4], ordered: false };
+                let kv =
+                    KeyValues { keys: x[2], values: x[3], scales: None, positions: x[4], ordered: false };
+                Ok(vec![nn::attention(b, &layer, x[0], x[1], kv)?])
+            });
+        }
+    }
+    for (softcap, mask) in [(None, AttentionMask::Causal), (Some(50.0), AttentionMask::Window { window: 20 })]
+    {
+        for (queries, slots, head_dim) in
+            [(1, 1, 8), (1, 33, 16), (1, 130, 64), (2, 33, 16), (40, 33, 32), (70, 130, 64), (600, 20, 32)]
+        {
+            let layer = Attention { scale: 0.25, softcap, mask };
+            let query = random.tensor(DType::BF16, &[2, queries, 4, head_dim], Values::SmallWhole);
+            let codes = |random: &mut Random| {
+                let codes = random.tensor(DType::S8, &[2, 2, slots, head_dim], Values::Moderate);
+                // Of about the size at which codes are those of elements of about one.
+                let scales = random.tensor(DType::F32, &[2, 2, slots], Values::Moderate).to_floats();
+                let scales: Vec<f32> = scales.iter().map(|scale| (scale.abs() / 500.0) as f32).collect();
+                [codes, Tensor::from_f32(&[2, 2, slots], &scales).unwrap()]
+            };
+            let ([keys, key_scales], [values, value_scales]) = (codes(&mut random), codes(&mut random));
+            let last = slots as i128 + 7;
+            let held = |slot: usize| last - (last - slot as i128).rem_euclid(slots as i128);
+            let held: Vec<i128> = (0..2 * slots).map(|i| held(i % slots)).collect();
+            let positions: Vec<i128> =
+                (0..2 * queries).map(|i| last - (i % queries % (slots / 2 + 1)) as i128).collect();
+            let (positions, held) = (integers(&[2, queries], &positions), integers(&[2, slots], &held));
+            let subject = format!(
+                "attention of {queries} over {slots} slots of {head_dim} in 8 bits, {softcap:?}, {mask:?}"
+            );
+            let inputs = vec![query, positions, keys, values, held, key_scales, value_scales];
+            suite.add(subject, DType::BF16, inputs, Tolerance::OfLargest(2.0), move |b, x| {
+                let scales = Some(KeyValueScales { keys: x[5], values: x[6] });
+                let kv = KeyValues { keys: x[2], values: x[3], scales, positions: x[4], ordered: false };
                 Ok(vec![nn::attention(b, &layer, x[0], x[1], kv)?])
             });
         }
@@ -74,6 +107,18 @@ pub(crate) fn kernels() -> Suite {
             let written = nn::cache_write(b, x[0], x[1], write)?;
             // The cache as it was is wanted after it was changed in place.
             Ok(vec![written, b.add(x[0], x[0])?])
+        });
+        let codes = random.tensor(DType::S8, &[batch, 2, len, 8], Values::Moderate);
+        let scales = random.tensor(DType::F32, &[batch, 2, len], Values::Moderate);
+        let heads = random.tensor(DType::BF16, &[batch, tokens, 2, 8], Values::Moderate);
+        let inputs = vec![codes, scales, heads, integers(&[batch], &starts), integers(&[batch], &counts)];
+        let subject = format!("{batch} x {tokens} tokens into {len} slots of 8 bits");
+        suite.add(subject, DType::BF16, inputs, Tolerance::Exact, move |b, x| {
+            let write = nn::cache_slots(b, x[3], x[4], tokens, len)?;
+            let cache = CacheHalf { elements: x[0], scales: Some(x[1]) };
+            let update = cache.update(b, x[2])?;
+            let written = cache.write(b, update, write)?;
+            Ok([written.elements].into_iter().chain(written.scales).collect())
         });
     }
     suite

@@ -6,6 +6,7 @@
 //! softmax is computed. Weights are rounded to bf16 for the second product, as in the decomposition. Source: Dao,
 //! "FlashAttention-2", 2023.
 
+mod rows;
 mod softmax;
 mod values;
 
@@ -13,11 +14,13 @@ use std::cell::RefCell;
 
 use half::bf16;
 
-use super::{AttentionNumbers, AttentionOperands, AttentionShape, slice};
-use crate::Pool;
+use super::held::Held;
+use super::{AttentionNumbers, AttentionShape, Layer, slice};
 use crate::pool::Address;
 use crate::tiles::{Pairs, Registers, Rows, STEP, Sums, TILE, multiply, round, turn};
-use softmax::{Lanes, Sight};
+use softmax::{Keys, Lanes, Sight};
+
+pub(super) use rows::TileElement;
 
 /// Rows of two tiles.
 const BAND: usize = 2 * TILE;
@@ -36,17 +39,12 @@ pub(super) fn takes(shape: AttentionShape) -> bool {
 /// # Safety
 /// The processor has AMX with bf16 and AVX-512, the process may use both, the slices are of the shape's sizes, and
 /// [`takes`] says yes.
-pub(super) unsafe fn attend(
-    pool: &Pool,
-    shape: AttentionShape,
-    numbers: AttentionNumbers,
-    operands: AttentionOperands<'_>,
-    out: &mut [bf16],
-) {
+pub(super) unsafe fn attend<E: TileElement>(layer: Layer<'_>, cache: Held<'_, E>, out: &mut [bf16]) {
     thread_local! {
         // Kept from call to call: fresh memory costs a fault a page.
         static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
     }
+    let Layer { pool, shape, numbers, operands, .. } = layer;
     let AttentionShape { batch, queries, kv_heads, group, slots, head_dim } = shape;
     let blocks = (queries * group).div_ceil(ROWS);
     let out = Address(out.as_mut_ptr());
@@ -54,7 +52,6 @@ pub(super) unsafe fn attend(
         // Later queries see more: the short ones last, for threads to finish together.
         let (head, block) = (part / blocks, blocks - 1 - part % blocks);
         let (sequence, kv_head) = (head / kv_heads, head % kv_heads);
-        let cache = head * slots * head_dim..(head + 1) * slots * head_dim;
         let first = block * ROWS;
         let block = Block {
             shape,
@@ -67,8 +64,7 @@ pub(super) unsafe fn attend(
             first,
             rows: ROWS.min(queries * group - first),
             positions: slice(operands.positions, sequence * queries..(sequence + 1) * queries),
-            keys: slice(operands.keys, cache.clone()),
-            values: slice(operands.values, cache),
+            cache: cache.slots(head * slots..(head + 1) * slots, head_dim),
             slot_positions: slice(operands.slot_positions, sequence * slots..(sequence + 1) * slots),
         };
         SCRATCH.with_borrow_mut(|scratch| {
@@ -94,7 +90,7 @@ struct Scratch {
     values: Vec<Pairs>,
     /// `[row band][pair of tiles of the head]`: sums of weighted values.
     sums: Vec<[Sums; 4]>,
-    /// Keys that do not fill a band, with zeros behind them.
+    /// Keys that are not bf16, or do not fill a band, with zeros behind them.
     keys: Vec<bf16>,
 }
 
@@ -122,7 +118,7 @@ impl Scratch {
 }
 
 /// Rows that attend to one head of one sequence's cache.
-struct Block<'a> {
+struct Block<'a, E> {
     shape: AttentionShape,
     numbers: AttentionNumbers,
     /// The sequence's queries and what follows, `[queries.., kv_heads, group, head_dim]`.
@@ -133,14 +129,11 @@ struct Block<'a> {
     rows: usize,
     /// Of the sequence's queries.
     positions: &'a [i32],
-    /// `[slots, head_dim]`.
-    keys: &'a [bf16],
-    /// `[slots, head_dim]`.
-    values: &'a [bf16],
+    cache: Held<'a, E>,
     slot_positions: &'a [i32],
 }
 
-impl Block<'_> {
+impl<E: TileElement> Block<'_, E> {
     /// Where a row's elements begin in the sequence's queries, and results.
     fn row(&self, row: usize) -> usize {
         let AttentionShape { kv_heads, group, head_dim, .. } = self.shape;
@@ -183,18 +176,21 @@ impl Block<'_> {
                 continue;
             }
             let key_bands = positions.len().div_ceil(BAND);
-            values::turn_values(
-                self.values,
-                self.shape.head_dim,
-                index * KEYS,
-                positions,
-                &mut scratch.values,
-            );
+            let head_dim = self.shape.head_dim;
+            let first = index * KEYS;
+            let cache = self.cache.slots(first..first + positions.len(), head_dim);
+            values::turn_values(cache.values.elements, head_dim, positions, &mut scratch.values);
             // SAFETY: tiles are configured; the scratch fits.
             unsafe {
-                self.scores(scratch, index * KEYS, row_bands, key_bands);
+                self.scores(scratch, cache.keys.elements, row_bands, key_bands);
+                let keys = Keys {
+                    positions,
+                    key_scales: cache.keys.scales,
+                    value_scales: cache.values.scales,
+                    sight,
+                };
                 for band in 0..row_bands {
-                    self.weigh(scratch, &mut lanes, band, positions, sight, fresh);
+                    self.weigh(scratch, &mut lanes, band, keys, fresh);
                     self.mix(scratch, band, key_bands, fresh);
                 }
             }
@@ -219,20 +215,20 @@ impl Block<'_> {
         }
     }
 
-    /// The products of keys from `slot` on and rows.
+    /// The products of keys and rows.
     ///
     /// # Safety
     /// As [`attend`]; tiles are configured.
-    unsafe fn scores(&self, scratch: &mut Scratch, slot: usize, row_bands: usize, key_bands: usize) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    unsafe fn scores(&self, scratch: &mut Scratch, keys: &[E], row_bands: usize, key_bands: usize) {
         let head_dim = self.shape.head_dim;
         let (steps, stride) = (head_dim / STEP, head_dim * size_of::<bf16>());
         for key_band in 0..key_bands {
-            let rest = self.keys.get((slot + key_band * BAND) * head_dim..).unwrap_or_default();
-            let keys = match rest.get(..BAND * head_dim) {
+            let rest = keys.get(key_band * BAND * head_dim..).unwrap_or_default();
+            let keys = match E::in_place(rest).and_then(|rest| rest.get(..BAND * head_dim)) {
                 Some(keys) => keys,
                 None => {
-                    scratch.keys.fill(bf16::ZERO);
-                    scratch.keys.iter_mut().zip(rest).for_each(|(copy, key)| *copy = *key);
+                    rows::copy_rows(rest, &mut scratch.keys);
                     scratch.keys.as_slice()
                 }
             };
@@ -258,23 +254,22 @@ impl Block<'_> {
         scratch: &mut Scratch,
         lanes: &mut [Lanes; ROWS / TILE],
         band: usize,
-        positions: &[i32],
-        sight: Sight,
+        keys: Keys<'_>,
         fresh: bool,
     ) {
         let steps = self.shape.head_dim / STEP;
-        let key_bands = positions.len().div_ceil(BAND);
+        let key_bands = keys.positions.len().div_ceil(BAND);
         let first = band * (KEYS / BAND);
         let scores = scratch.scores.get_mut(first..first + key_bands).unwrap_or_default();
         let weights = scratch.weights.get_mut(first..first + key_bands).unwrap_or_default();
         let sums = scratch.sums.get_mut(band * steps..(band + 1) * steps).unwrap_or_default();
         for (half, lanes) in lanes.iter_mut().skip(2 * band).take(2).enumerate() {
-            let shrink = lanes.weigh(self.numbers, scores, half, positions, sight);
+            let shrink = lanes.weigh(self.numbers, scores, half, keys);
             for (tiles, weights) in scores.iter().zip(&mut *weights) {
-                let keys = [&tiles[half], &tiles[2 + half]];
+                let of_keys = [&tiles[half], &tiles[2 + half]];
                 let out = weights[half].0.as_mut_ptr().cast();
                 // SAFETY: 16 rows of 32 weights.
-                unsafe { round::to_bf16(keys, TILE, out, STEP) };
+                unsafe { round::to_bf16(of_keys, TILE, out, STEP) };
             }
             if fresh || shrink == [1.0; TILE] {
                 continue;

@@ -3,10 +3,11 @@
 
 use std::arch::x86_64::{
     __m512, __mmask16, _mm512_abs_ps, _mm512_add_ps, _mm512_and_epi32, _mm512_castps_si512,
-    _mm512_castsi512_ps, _mm512_cmpge_epi32_mask, _mm512_cmplt_epi32_mask, _mm512_div_ps, _mm512_fmadd_ps,
-    _mm512_fnmadd_ps, _mm512_load_ps, _mm512_loadu_epi32, _mm512_loadu_ps, _mm512_mask_blend_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_or_epi32, _mm512_roundscale_ps, _mm512_scalef_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_store_ps, _mm512_storeu_ps, _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_castsi512_ps, _mm512_cmpge_epi32_mask, _mm512_cmplt_epi32_mask, _mm512_cmpneq_ps_mask,
+    _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_load_ps, _mm512_loadu_epi32, _mm512_loadu_ps,
+    _mm512_mask_blend_ps, _mm512_maskz_mul_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_or_epi32,
+    _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_store_ps, _mm512_storeu_ps, _mm512_sub_epi32, _mm512_sub_ps,
 };
 
 use super::super::AttentionNumbers;
@@ -22,6 +23,19 @@ pub(super) enum Sight {
     Some,
     /// Every row sees all.
     All,
+}
+
+/// A block of keys, or what is there besides their elements.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    /// Negative for a slot that holds nothing.
+    pub(super) positions: &'a [i32],
+    /// Of codes, what those of each key are multiplied by.
+    pub(super) key_scales: Option<&'a [f32]>,
+    /// Of codes, what those of each key's value are multiplied by.
+    pub(super) value_scales: Option<&'a [f32]>,
+    /// What rows see of them.
+    pub(super) sight: Sight,
 }
 
 /// What is known of 16 rows.
@@ -77,15 +91,15 @@ impl Lanes {
     }
 
     /// Makes weights of products of keys and these rows, and returns by how much what was weighed before has to shrink.
-    /// `scores` are bands of 32 keys; the rows are those of the tiles `half` and `2 + half`.
+    /// `scores` are bands of 32 keys; the rows are those of the tiles `half` and `2 + half`. Weights are those of codes of
+    /// values: times their scales.
     #[target_feature(enable = "avx512f")]
     pub(super) fn weigh(
         &mut self,
         numbers: AttentionNumbers,
         scores: &mut [[Sums; 4]],
         half: usize,
-        keys: &[i32],
-        sight: Sight,
+        keys: Keys<'_>,
     ) -> [f32; TILE] {
         // SAFETY: each of these is 16 numbers; the loads need no alignment.
         let (positions, before, totals) = unsafe {
@@ -102,17 +116,19 @@ impl Lanes {
             for side in 0..2 {
                 for (row, scores) in tiles[2 * side + half].0.iter_mut().enumerate() {
                     // Behind the last key there are zeros.
-                    let key = keys.get((2 * band + side) * TILE + row).copied().unwrap_or(-1);
+                    let index = (2 * band + side) * TILE + row;
+                    let key = keys.positions.get(index).copied().unwrap_or(-1);
+                    let scale = numbers.scale * scale_of(keys.key_scales, index);
                     // SAFETY: a row of a tile is 64 bytes and aligned to them.
                     let mut score = unsafe { _mm512_load_ps(scores.as_ptr()) };
-                    score = _mm512_mul_ps(score, _mm512_set1_ps(numbers.scale));
+                    score = _mm512_mul_ps(score, _mm512_set1_ps(scale));
                     if let Some(cap) = numbers.softcap {
                         let cap = _mm512_set1_ps(cap);
                         score = _mm512_mul_ps(tanh(_mm512_div_ps(score, cap)), cap);
                     }
                     if key < 0 {
                         score = nothing;
-                    } else if sight != Sight::All {
+                    } else if keys.sight != Sight::All {
                         let key = _mm512_set1_epi32(key);
                         let age = _mm512_sub_epi32(positions, key);
                         let seen: __mmask16 =
@@ -130,13 +146,19 @@ impl Lanes {
         let shift = _mm512_max_ps(greatest, _mm512_set1_ps(f32::MIN));
         let shrink = exp(_mm512_sub_ps(before, shift));
         let mut totals = _mm512_mul_ps(totals, shrink);
-        for tiles in scores.iter_mut() {
+        for (band, tiles) in scores.iter_mut().enumerate() {
             for side in 0..2 {
-                for scores in &mut tiles[2 * side + half].0 {
+                for (row, scores) in tiles[2 * side + half].0.iter_mut().enumerate() {
                     // SAFETY: as above.
                     let score = unsafe { _mm512_load_ps(scores.as_ptr()) };
-                    let weight = exp(_mm512_sub_ps(score, shift));
+                    let mut weight = exp(_mm512_sub_ps(score, shift));
                     totals = _mm512_add_ps(totals, weight);
+                    if keys.value_scales.is_some() {
+                        let scale = scale_of(keys.value_scales, (2 * band + side) * TILE + row);
+                        let is_some = _mm512_cmpneq_ps_mask(weight, _mm512_setzero_ps());
+                        // What has no weight has none, whatever its scale.
+                        weight = _mm512_maskz_mul_ps(is_some, weight, _mm512_set1_ps(scale));
+                    }
                     // SAFETY: as above.
                     unsafe { _mm512_store_ps(scores.as_mut_ptr(), weight) };
                 }
@@ -151,6 +173,11 @@ impl Lanes {
         }
         factors
     }
+}
+
+/// What the codes of a key are multiplied by; 1 for what is not codes. Behind the last key there are zeros.
+fn scale_of(scales: Option<&[f32]>, index: usize) -> f32 {
+    scales.map_or(1.0, |scales| scales.get(index).copied().unwrap_or(0.0))
 }
 
 /// `exp(x)` for `x` up to 88, to two units in the last place; 0 for anything far enough below, and NaN for NaN. See
