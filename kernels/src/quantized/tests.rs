@@ -125,9 +125,18 @@ fn check(shape: LinearShape, weight: &Weight) {
 #[test]
 fn one_scale_for_each_output_equals_the_sum_in_f64() {
     for rows in [1, 2, 3, 4, 9, 16, 17, 32, 33] {
-        for (inputs, outputs) in
-            [(1, 1), (2, 1), (30, 5), (64, 33), (96, 32), (126, 40), (128, 7), (200, 70), (576, 131)]
-        {
+        for (inputs, outputs) in [
+            (1, 1),
+            (2, 1),
+            (30, 5),
+            (64, 33),
+            (96, 32),
+            (126, 40),
+            (128, 7),
+            (200, 70),
+            (576, 131),
+            (640, 66),
+        ] {
             for bits in [4, 8] {
                 if inputs * bits % 8 == 0 {
                     let weight = Weight::new(bits, (outputs, inputs), 1, rows % 3, false);
@@ -140,10 +149,21 @@ fn one_scale_for_each_output_equals_the_sum_in_f64() {
 
 #[test]
 fn groups_equal_the_sum_in_f64() {
-    for rows in [1, 4, 6, 17, 40] {
-        for (group, groups) in
-            [(2, 3), (4, 5), (8, 9), (16, 5), (32, 9), (48, 4), (64, 7), (128, 3), (192, 2)]
-        {
+    for rows in [1, 2, 4, 6, 17, 40] {
+        for (group, groups) in [
+            (2, 3),
+            (4, 5),
+            (8, 9),
+            (16, 5),
+            (32, 8),
+            (32, 9),
+            (48, 4),
+            (64, 7),
+            (64, 10),
+            (96, 4),
+            (128, 3),
+            (192, 2),
+        ] {
             for bits in [4, 8] {
                 for kind in KINDS {
                     let (inputs, outputs) = (group * groups, 37);
@@ -158,7 +178,7 @@ fn groups_equal_the_sum_in_f64() {
 #[test]
 fn offsets_equal_the_sum_in_f64() {
     for rows in [1, 3, 6, 40] {
-        for (group, groups) in [(32, 9), (16, 3), (256, 1), (6, 7)] {
+        for (group, groups) in [(32, 9), (64, 4), (16, 3), (256, 1), (6, 7)] {
             for bits in [4, 8] {
                 let (inputs, outputs) = (group * groups, 37);
                 let weight = Weight::new(bits, (outputs, inputs), groups, 1, true);

@@ -103,7 +103,7 @@ impl<const V: usize> FixedPoint<V> {
                 // SAFETY: the caller's promise.
                 let biases = unsafe {
                     write::<V, E>(x.get(index * E::INPUTS..).unwrap_or_default(), FRACTION - exponent, block);
-                    products(bias, block)
+                    products(bias, block, _mm512_setzero_si512())
                 };
                 unbias.store(_mm512_sub_epi32(_mm512_setzero_si512(), biases));
                 row.unbias -= total(biases);
@@ -155,23 +155,26 @@ unsafe fn write<const V: usize, E: Bytes<V>>(x: &[bf16], shift: i32, block: &mut
     }
 }
 
-/// The sum of products of bytes and `x` in each lane.
+/// The sum of products of bytes and `x` in each lane, and of what `start` has there.
 ///
 /// # Safety
 /// The processor has AVX-512 F and VNNI.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) unsafe fn products<const V: usize>(bytes: [__m512i; V], x: &Digits<V>) -> __m512i {
-    let mut sum = _mm512_setzero_si512();
-    for (index, digits) in x.iter().enumerate() {
-        if index > 0 {
-            sum = _mm512_slli_epi32::<DIGIT>(sum);
-        }
-        for (bytes, digit) in bytes.iter().zip(digits) {
-            sum = _mm512_dpbusd_epi32(sum, *bytes, digit.load());
-        }
-    }
-    sum
+pub(super) unsafe fn products<const V: usize>(
+    bytes: [__m512i; V],
+    [high, middle, low]: &Digits<V>,
+    start: __m512i,
+) -> __m512i {
+    // Each digit by itself: none waits for another.
+    let of_digit = |digits: &[Line; V], start| {
+        let pairs = bytes.iter().zip(digits);
+        pairs.fold(start, |sum, (bytes, digit)| _mm512_dpbusd_epi32(sum, *bytes, digit.load()))
+    };
+    let zero = _mm512_setzero_si512();
+    let high = _mm512_slli_epi32::<{ 2 * DIGIT }>(of_digit(high, zero));
+    let middle = _mm512_slli_epi32::<DIGIT>(of_digit(middle, zero));
+    _mm512_add_epi32(_mm512_add_epi32(high, middle), of_digit(low, start))
 }
 
 /// The sum of all lanes, which may be more than a lane holds.

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m512, _mm256_maskz_loadu_epi16, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps, _mm512_permutexvar_ps, _mm512_slli_epi32,
+    _mm512_load_si512, _mm512_loadu_ps, _mm512_maskz_loadu_ps, _mm512_permutexvar_ps, _mm512_slli_epi32,
 };
 
 use super::bytes::LANES;
@@ -10,6 +10,7 @@ use crate::quantized::Scales;
 
 /// Which groups the lanes of a block belong to.
 #[derive(Clone, Copy)]
+#[repr(C, align(64))]
 pub(in super::super) struct BlockGroups {
     /// How many groups each lane is behind the first one's.
     behind: [u32; LANES],
@@ -62,8 +63,8 @@ impl BlockGroups {
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn spread(&self, values: __m512) -> __m512 {
-        // SAFETY: 16 words are a register.
-        let behind = unsafe { _mm512_loadu_si512(self.behind.as_ptr().cast()) };
+        // SAFETY: 16 words are a register, and aligned as such.
+        let behind = unsafe { _mm512_load_si512(self.behind.as_ptr().cast()) };
         _mm512_permutexvar_ps(behind, values)
     }
 }

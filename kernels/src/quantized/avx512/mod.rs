@@ -26,6 +26,9 @@ use scales::RowsOfScales;
 /// Rows of `x` that share a look at the codes.
 const ROWS_AT_A_TIME: usize = 4;
 
+/// Outputs that share a look at `x`, where it has one row.
+const OUTPUTS_AT_A_TIME: usize = 2;
+
 /// How far ahead codes are asked for, in bytes, twice: to be in the second-level cache, further than the latency of memory at
 /// the speed of one core and into the next pages, as what the processor asks for by itself ends with each page; and to be
 /// in the first, which has few requests under way at a time.
@@ -105,26 +108,74 @@ impl<'a, const V: usize, E: Bytes<V>> Operands<'a, E, V> {
     /// As [`linear`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     unsafe fn outputs(&self, outputs: Range<usize>, sums: &mut [f32]) {
-        let width = outputs.len();
+        let rows = self.layer.shape.rows;
         let mut scales = RowsOfScales::new(self.layer);
-        for (column, output) in outputs.clone().enumerate() {
-            // SAFETY: the caller's promise.
-            let scales = unsafe { scales.row(output, outputs.end) };
-            let mut sums = sums.iter_mut().skip(column).step_by(width);
-            for row in (0..self.layer.shape.rows).step_by(ROWS_AT_A_TIME) {
-                let rows = (self.layer.shape.rows - row).min(ROWS_AT_A_TIME);
-                // SAFETY: the caller's promise; there are so many rows from this one on.
-                let tile: [f32; ROWS_AT_A_TIME] = unsafe {
-                    match rows {
-                        1 => self.tile::<1>(output, row, scales),
-                        2 => self.tile::<2>(output, row, scales),
-                        3 => self.tile::<3>(output, row, scales),
-                        _ => self.tile::<ROWS_AT_A_TIME>(output, row, scales),
-                    }
-                };
-                for (r, (sum, dot)) in sums.by_ref().take(rows).zip(tile).enumerate() {
-                    *sum = dot + self.offset(output, row + r);
+        let mut output = outputs.start;
+        while output < outputs.end {
+            // SAFETY: the caller's promise: there are so many rows and outputs from these on.
+            unsafe {
+                let scales = scales.row(output, outputs.end);
+                let mut out = Column { sums, width: outputs.len(), column: output - outputs.start };
+                if rows == 1 && output + OUTPUTS_AT_A_TIME <= outputs.end {
+                    self.tile::<1, OUTPUTS_AT_A_TIME>(0, output, scales, &mut out);
+                    output += OUTPUTS_AT_A_TIME;
+                    continue;
                 }
+                for row in (0..rows).step_by(ROWS_AT_A_TIME) {
+                    match rows - row {
+                        1 => self.tile::<1, 1>(row, output, scales, &mut out),
+                        2 => self.tile::<2, 1>(row, output, scales, &mut out),
+                        3 => self.tile::<3, 1>(row, output, scales, &mut out),
+                        _ => self.tile::<ROWS_AT_A_TIME, 1>(row, output, scales, &mut out),
+                    }
+                }
+                output += 1;
+            }
+        }
+    }
+
+    /// `O` outputs from `output` on for `R` rows from `row` on.
+    ///
+    /// # Safety
+    /// As [`linear`]; there are so many, and `scales` are those of the outputs, and a register more.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    unsafe fn tile<const R: usize, const O: usize>(
+        &self,
+        row: usize,
+        output: usize,
+        scales: &[f32],
+        out: &mut Column<'_>,
+    ) {
+        let codes = std::array::from_fn(|o| self.layer.row(output + o));
+        let scales: [&[f32]; O] =
+            std::array::from_fn(|o| scales.get(o * self.layer.groups()..).unwrap_or_default());
+        let rows = row * self.blocks..(row + R) * self.blocks;
+        let x = self.x.blocks.get(rows.clone()).unwrap_or_default();
+        let of_rows = self.x.rows.get(row..row + R).unwrap_or_default();
+        // SAFETY: the caller's promise.
+        let dots: [[f32; R]; O] = unsafe {
+            if self.groups.is_empty() {
+                let totals = of_channel::<V, R, O, E>(codes, x, self.blocks);
+                std::array::from_fn(|o| {
+                    let scale = scales[o].first().copied().unwrap_or(0.0);
+                    std::array::from_fn(|r| {
+                        ((totals[o][r] + of_rows[r].unbias) as f64 * of_rows[r].unit) as f32 * scale
+                    })
+                })
+            } else {
+                let unbias = self.x.unbias.get(rows).unwrap_or_default();
+                let sums = of_groups::<V, R, O, E>(codes, x, unbias, scales, &self.groups);
+                std::array::from_fn(|o| {
+                    std::array::from_fn(|r| {
+                        (f64::from(_mm512_reduce_add_ps(sums[o][r])) * of_rows[r].unit) as f32
+                    })
+                })
+            }
+        };
+        for (o, dots) in dots.iter().enumerate() {
+            for (r, dot) in dots.iter().enumerate() {
+                out.set(row + r, o, dot + self.offset(output + o, row + r));
             }
         }
     }
@@ -136,106 +187,89 @@ impl<'a, const V: usize, E: Bytes<V>> Operands<'a, E, V> {
         let sums = self.group_sums.get(row * offsets.len()..).unwrap_or_default();
         sums.iter().zip(offsets).map(|(sum, offset)| sum * offset).sum()
     }
+}
 
-    /// One output for `R` rows from `row` on.
-    ///
-    /// # Safety
-    /// As [`linear`]; `x` has so many rows, and `scales` are those of the output, and a register more.
+/// The sums `[rows, width]` of a part's outputs, from one of them on.
+struct Column<'a> {
+    sums: &'a mut [f32],
+    width: usize,
+    column: usize,
+}
+
+impl Column<'_> {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn tile<const R: usize>(
-        &self,
-        output: usize,
-        row: usize,
-        scales: &[f32],
-    ) -> [f32; ROWS_AT_A_TIME] {
-        let codes = self.layer.row(output);
-        let rows = row * self.blocks..(row + R) * self.blocks;
-        let x = self.x.blocks.get(rows.clone()).unwrap_or_default();
-        let of_rows = self.x.rows.get(row..row + R).unwrap_or_default();
-        let mut out = [0.0; ROWS_AT_A_TIME];
-        // SAFETY: the caller's promise.
-        unsafe {
-            if self.groups.is_empty() {
-                let scale = scales.first().copied().unwrap_or(0.0);
-                let totals = of_channel::<V, R, E>(codes, x, self.blocks);
-                for ((out, total), row) in out.iter_mut().zip(totals).zip(of_rows) {
-                    *out = ((total + row.unbias) as f64 * row.unit) as f32 * scale;
-                }
-            } else {
-                let unbias = self.x.unbias.get(rows).unwrap_or_default();
-                let sums = of_groups::<V, R, E>(codes, x, unbias, scales, &self.groups);
-                for ((out, sum), row) in out.iter_mut().zip(sums).zip(of_rows) {
-                    *out = (f64::from(_mm512_reduce_add_ps(sum)) * row.unit) as f32;
-                }
-            }
+    fn set(&mut self, row: usize, behind: usize, sum: f32) {
+        if let Some(to) = self.sums.get_mut(row * self.width + self.column + behind) {
+            *to = sum;
         }
-        out
     }
 }
 
-/// Sums over all inputs of one output, where all have the same scale: without it, in units of `x`, and with the bias.
+/// Sums over all inputs of `O` outputs, each with one scale: without it, in units of `x`, and with the bias.
 ///
 /// # Safety
 /// As [`Operands::tile`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn of_channel<const V: usize, const R: usize, E: Bytes<V>>(
-    codes: &[u8],
+unsafe fn of_channel<const V: usize, const R: usize, const O: usize, E: Bytes<V>>(
+    codes: [&[u8]; O],
     x: &[Digits<V>],
     blocks: usize,
-) -> [i64; R] {
+) -> [[i64; R]; O] {
     // A sum for each digit and vector, so that additions need not wait for each other.
-    let mut sums = [[[_mm512_setzero_si512(); V]; DIGITS]; R];
+    let mut sums = [[[[_mm512_setzero_si512(); V]; DIGITS]; R]; O];
     for index in 0..blocks {
-        // SAFETY: there is such a block.
-        let bytes = unsafe { E::bytes(next(codes, index)) };
-        for (row, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: `x` has a block for each one of codes in each row.
-            let x = unsafe { x.get_unchecked(row * blocks + index) };
-            for (sums, digits) in sums.iter_mut().zip(x) {
-                for ((sum, bytes), digit) in sums.iter_mut().zip(bytes).zip(digits) {
-                    *sum = _mm512_dpbusd_epi32(*sum, bytes, digit.load());
+        for (codes, sums) in codes.iter().zip(&mut sums) {
+            // SAFETY: there is such a block.
+            let bytes = unsafe { E::bytes(next(codes, index)) };
+            for (row, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: `x` has a block for each one of codes in each row.
+                let x = unsafe { x.get_unchecked(row * blocks + index) };
+                for (sums, digits) in sums.iter_mut().zip(x) {
+                    for ((sum, bytes), digit) in sums.iter_mut().zip(bytes).zip(digits) {
+                        *sum = _mm512_dpbusd_epi32(*sum, bytes, digit.load());
+                    }
                 }
             }
         }
     }
-    sums.map(|sums| {
-        sums.iter().fold(0, |total, vectors| {
+    let total = |digits: [[__m512i; V]; DIGITS]| {
+        digits.iter().fold(0, |total, vectors| {
             let lanes =
                 vectors.iter().fold(_mm512_setzero_si512(), |sum, vector| _mm512_add_epi32(sum, *vector));
             (total << fixed::DIGIT) + i64::from(_mm512_reduce_add_epi32(lanes))
         })
-    })
+    };
+    sums.map(|rows| rows.map(total))
 }
 
-/// Sums over all inputs of one output, the scales of groups with them, in units of `x`.
+/// Sums over all inputs of `O` outputs, the scales of groups with them, in units of `x`.
 ///
 /// # Safety
 /// As [`Operands::tile`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn of_groups<const V: usize, const R: usize, E: Bytes<V>>(
-    codes: &[u8],
+unsafe fn of_groups<const V: usize, const R: usize, const O: usize, E: Bytes<V>>(
+    codes: [&[u8]; O],
     x: &[Digits<V>],
     unbias: &[Line],
-    scales: &[f32],
+    scales: [&[f32]; O],
     groups: &[BlockGroups],
-) -> [__m512; R] {
+) -> [[__m512; R]; O] {
     let blocks = groups.len();
-    let mut sums = [_mm512_setzero_ps(); R];
+    let mut sums = [[_mm512_setzero_ps(); R]; O];
     for (index, groups) in groups.iter().enumerate() {
-        // SAFETY: there is such a block.
-        let bytes = unsafe { E::bytes(next(codes, index)) };
-        // SAFETY: there is a scale for each group, and a register more.
-        let scales = unsafe { groups.pick(scales) };
-        for (row, sum) in sums.iter_mut().enumerate() {
-            let at = row * blocks + index;
-            // SAFETY: `x` has a block for each one of codes in each row.
-            let (x, unbias) = unsafe { (x.get_unchecked(at), unbias.get_unchecked(at)) };
-            // SAFETY: the processor has AVX-512 with VNNI.
-            let of_lanes = _mm512_add_epi32(unsafe { products(bytes, x) }, unbias.load());
-            *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(of_lanes), scales, *sum);
+        for ((codes, scales), sums) in codes.iter().zip(scales).zip(&mut sums) {
+            // SAFETY: there is such a block, and a scale for each group, and a register more.
+            let (bytes, scales) = unsafe { (E::bytes(next(codes, index)), groups.pick(scales)) };
+            for (row, sum) in sums.iter_mut().enumerate() {
+                let at = row * blocks + index;
+                // SAFETY: `x` has a block for each one of codes in each row.
+                let (x, unbias) = unsafe { (x.get_unchecked(at), unbias.get_unchecked(at)) };
+                // SAFETY: the processor has AVX-512 with VNNI.
+                let of_lanes = unsafe { products(bytes, x, unbias.load()) };
+                *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(of_lanes), scales, *sum);
+            }
         }
     }
     sums

@@ -3,12 +3,12 @@
 use std::arch::x86_64::_mm512_storeu_ps;
 
 use super::bytes::LANES;
-use super::groups;
+use super::{OUTPUTS_AT_A_TIME, groups};
 use crate::quantized::layer::Layer;
 
 /// Outputs whose scales are read at a time: so many that most are written well before they are needed, as a register is
 /// loaded slowly from what two of them have just been stored to.
-const OUTPUTS: usize = 8;
+const OUTPUTS: usize = 4 * OUTPUTS_AT_A_TIME;
 
 /// The scales of some outputs, which are replaced by the next ones when those are asked for.
 pub(super) struct RowsOfScales<'a> {
