@@ -6,148 +6,26 @@
 mod absent_tpu;
 #[path = "support/command.rs"]
 mod command;
+#[path = "support/encoded_models.rs"]
+mod encoded_models;
 mod support;
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use lapidary::engine::{Engine, GenerateOptions, Kernels, Piece, Placement};
+use encoded_models::{TOLERANCE, configs, decoded, encoded, greedy, load, sequences, single, worst};
+use lapidary::engine::{Engine, Kernels, Placement};
 use lapidary::graph::DType;
 use lapidary::lower::{Mesh, ShardingRules};
-use lapidary::models::checkpoint::{Checkpoint, TensorView};
+use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::{Architecture, GemmaConfig};
-use lapidary::models::dtype::{StoredDtype, TensorDtype};
-use lapidary::models::encoding::{Encodings, WeightPart, WeightScheme};
+use lapidary::models::dtype::StoredDtype;
+use lapidary::models::encoding::{Arrangement, Encodings, WeightScheme};
 use lapidary::models::program::KvCache;
-use lapidary::models::synth::{SynthOptions, synth};
-use lapidary::models::weights::weight_specs;
 use lapidary::plan::{PlanRequest, plan};
-use lapidary::runtime::Client;
 use lapidary::target::TargetSpec;
-use safetensors::tensor::{Dtype, TensorView as Written, serialize_to_file};
 use support::plugin as plugin_file;
-use support::{cpu, cpu_devices, logits, max_difference};
-use tempfile::TempDir;
-
-const TOLERANCE: f32 = 1e-4;
-
-/// Gemma 2 with windows of 32 positions, and Gemma 1.
-fn configs() -> [GemmaConfig; 2] {
-    let gemma2 = GemmaConfig::tiny();
-    let mut gemma1 = gemma2.clone();
-    gemma1.architecture = Architecture::Gemma1;
-    gemma1.query_pre_attn_scalar = gemma1.head_dim as f64;
-    (gemma1.sliding_window, gemma1.attn_logit_softcap, gemma1.final_logit_softcap) = (None, None, None);
-    [gemma2, gemma1.with_layers(2).unwrap()]
-}
-
-/// A model of random codes with scales of `scales`.
-fn encoded(config: &GemmaConfig, scheme: &str, scales: StoredDtype) -> (TempDir, Checkpoint) {
-    let mut config = GemmaConfig { checkpoint_dtype: scales, ..config.clone() };
-    config.encodings = Encodings::uniform(&config, scheme.parse::<WeightScheme>().unwrap()).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let model = directory.path().join("model");
-    let options = SynthOptions { dtype: scales, ..SynthOptions::default() };
-    synth(&config, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
-    let checkpoint = Checkpoint::open(&model).unwrap();
-    assert_eq!(checkpoint.config(), &config);
-    (directory, checkpoint)
-}
-
-fn floats(tensor: &TensorView) -> Vec<f32> {
-    let mut bytes = vec![0; 4 * tensor.element_count()];
-    tensor.convert_into(StoredDtype::F32, &mut bytes).unwrap();
-    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-}
-
-/// The values of each weight, by the definition of the format.
-fn values(checkpoint: &Checkpoint) -> HashMap<String, Vec<f32>> {
-    let weights = weight_specs(checkpoint.config()).into_iter().map(|weight| {
-        let tensors = weight.tensors(checkpoint.config().encodings.of(&weight));
-        let part = |part| {
-            let tensor = tensors.iter().find(|tensor| tensor.part == part)?;
-            checkpoint.tensor(&tensor.name)
-        };
-        let values = match part(WeightPart::Codes) {
-            None => floats(part(WeightPart::Values).unwrap()),
-            Some(codes) => {
-                let bytes = codes.bytes();
-                let codes: Vec<i8> = match codes.dtype() {
-                    TensorDtype::I8 => bytes.iter().map(|byte| byte.cast_signed()).collect(),
-                    _ => bytes
-                        .iter()
-                        .flat_map(|byte| [byte & 15, byte >> 4].map(|code| code as i8 - 8))
-                        .collect(),
-                };
-                let scales = floats(part(WeightPart::Scales).unwrap());
-                let group = codes.len() / scales.len();
-                codes.iter().enumerate().map(|(i, code)| f32::from(*code) * scales[i / group]).collect()
-            }
-        };
-        (weight.name, values)
-    });
-    weights.collect()
-}
-
-/// The same model with the weights that its codes stand for, in f32.
-fn decoded(checkpoint: &Checkpoint) -> (TempDir, Checkpoint) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut config = checkpoint.config().clone();
-    (config.encodings, config.checkpoint_dtype) = (Encodings::default(), StoredDtype::F32);
-    std::fs::write(directory.path().join("config.json"), config.to_json()).unwrap();
-    let values = values(checkpoint);
-    let bytes: HashMap<String, Vec<u8>> = values
-        .into_iter()
-        .map(|(name, values)| (name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
-        .collect();
-    let specs = weight_specs(&config);
-    let tensors = specs.iter().map(|spec| {
-        (spec.name.clone(), Written::new(Dtype::F32, spec.dims.clone(), &bytes[&spec.name]).unwrap())
-    });
-    serialize_to_file(tensors, None, &directory.path().join("model.safetensors")).unwrap();
-    let opened = Checkpoint::open(directory.path()).unwrap();
-    (directory, opened)
-}
-
-fn load(placement: &Placement, checkpoint: &Checkpoint, dtype: DType) -> Engine {
-    Engine::load(placement, checkpoint, Some(dtype), &mut |_| ControlFlow::Continue(())).unwrap()
-}
-
-fn single(client: &Client, kernels: Kernels) -> Placement {
-    Placement::single(client, &client.addressable_devices()[0]).with_kernels(kernels)
-}
-
-/// Sequences of several lengths, one of them beyond the window.
-fn sequences() -> Vec<Vec<u32>> {
-    let sequence = |(row, length): (u32, u32)| (0..length).map(|i| 2 + (row * 31 + i * 17) % 500).collect();
-    (0..).zip([50, 1, 9]).map(sequence).collect()
-}
-
-fn greedy(engine: &Engine, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
-    let options = GenerateOptions { max_new_tokens: 12, ignore_eos: true, ..GenerateOptions::default() };
-    let go_on = &mut |_: Piece<'_>| ControlFlow::Continue(());
-    let (generations, _) = engine.generate(prompts, None, &options, go_on).unwrap();
-    generations.into_iter().map(|generation| generation.token_ids).collect()
-}
-
-/// The greatest difference of logits, over scoring (many tokens a step) and decode (one).
-fn worst(one: &Engine, other: &Engine) -> f32 {
-    let mut worst = 0_f32;
-    let sequences = sequences();
-    for (one, other) in logits(one, &sequences).iter().zip(logits(other, &sequences)) {
-        worst = worst.max(max_difference(one, &other));
-    }
-    let decode = |engine: &Engine| {
-        let mut batch = engine.batch(1, 64).unwrap();
-        let mut rows = batch.prefill(&[&sequences[0][..40]]).unwrap();
-        for &token in &sequences[0][40..] {
-            rows.extend(batch.decode(&[Some(token)]).unwrap());
-        }
-        rows.concat()
-    };
-    worst.max(max_difference(&decode(one), &decode(other)))
-}
+use support::{cpu, cpu_devices, logits};
 
 #[test]
 fn f32_answers_are_those_of_the_decoded_weights() {
@@ -337,11 +215,11 @@ fn programs_for_a_v5p_take_the_bytes_of_four_bits() {
         parameters.iter().find(|parameter| parameter["name"] == name).unwrap_or_else(|| panic!("{name}"))
     };
     let codes = parameter("model.layers.3.mlp.down_proj.weight_packed");
-    assert_eq!((&codes["dtype"], &codes["shape"]), (&"u8".into(), &vec![4608, 18432].into()));
-    assert_eq!(codes["shard_shape"], serde_json::json!([4608, 4608]));
+    assert_eq!((&codes["dtype"], &codes["shape"]), (&"s4".into(), &vec![288, 4608, 128].into()));
+    assert_eq!(codes["shard_shape"], serde_json::json!([72, 4608, 128]));
     let scales = parameter("model.layers.3.mlp.down_proj.weight_scale");
-    assert_eq!((&scales["dtype"], &scales["shape"]), (&"bf16".into(), &vec![4608, 288].into()));
-    assert_eq!(scales["shard_shape"], serde_json::json!([4608, 72]));
+    assert_eq!((&scales["dtype"], &scales["shape"]), (&"bf16".into(), &vec![288, 4608].into()));
+    assert_eq!(scales["shard_shape"], serde_json::json!([72, 4608]));
 
     let (done, report, stderr) = run(&[&["plan", "--json"], &model[..], &sizes[..]].concat());
     assert!(done, "{stderr}");
@@ -352,11 +230,12 @@ fn programs_for_a_v5p_take_the_bytes_of_four_bits() {
         .filter(|parameter| parameter["role"]["kind"] == "weight")
         .map(|parameter| {
             let dims = parameter["shard_shape"].as_array().unwrap();
-            let size = match parameter["dtype"].as_str().unwrap() {
-                "u8" | "s8" => 1,
-                _ => 2,
+            let bits = match parameter["dtype"].as_str().unwrap() {
+                "s4" => 4,
+                "s8" => 8,
+                _ => 16,
             };
-            dims.iter().map(|dim| dim.as_u64().unwrap()).product::<u64>() * size
+            dims.iter().map(|dim| dim.as_u64().unwrap()).product::<u64>() * bits / 8
         })
         .sum();
     assert_eq!(planned, sharded);
@@ -387,6 +266,7 @@ fn compile_four_bits_for_an_absent_v5p() {
     let lowering = LowerOptions { target: &target::TPU, mesh: Some(&mesh), rules: &rules };
     let mut arguments = |scheme: &str| {
         config.encodings = Encodings::uniform(&config, scheme.parse::<WeightScheme>().unwrap()).unwrap();
+        config.encodings = std::mem::take(&mut config.encodings).arranged(Arrangement::Groups);
         let shape = ProgramShape {
             phase: Phase::Decode,
             batch: 4,

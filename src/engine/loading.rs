@@ -15,6 +15,7 @@ use super::programs::{GraphPrograms, ProgramSource};
 use super::weights::Weights;
 use super::{Engine, EngineError, Numerics, Placement};
 use crate::bundle::BundlePrograms;
+use crate::target::arranged;
 
 /// An engine whose weights are still to be [loaded](Self::load).
 #[derive(Debug)]
@@ -72,10 +73,11 @@ impl Engine {
         dtype: DType,
         kv_cache: KvCache,
     ) -> Result<UnloadedEngine, EngineError> {
+        let target = placement.target()?;
         let source = GraphPrograms {
             placement: placement.clone(),
-            target: placement.target()?,
-            config: config.clone(),
+            config: arranged(config, &target),
+            target,
             dtype,
             kv_cache,
         };

@@ -8,6 +8,7 @@ use std::fmt;
 
 use lapidary_graph::DType;
 use lapidary_lower::{EntryShardings, Sharding};
+use lapidary_models::encoding::WeightTensor;
 use lapidary_models::program::{KvCache, ParamRole, ParamSpec, ProgramShape, ResultSpec, Signature};
 use lapidary_runtime::LoadedExecutable;
 
@@ -84,8 +85,8 @@ impl Interface {
     pub(super) fn weights(&self) -> HashMap<String, HeldTensor> {
         let weights = self.params().filter_map(|(param, sharding)| match &param.role {
             ParamRole::Weight(tensor) => {
-                let held = HeldTensor { dtype: param.ty.dtype, sharding: sharding.clone() };
-                Some((tensor.name.clone(), held))
+                let (dtype, sharding) = (param.ty.dtype, sharding.clone());
+                Some((tensor.name.clone(), HeldTensor { tensor: tensor.clone(), dtype, sharding }))
             }
             ParamRole::Input(_) | ParamRole::State { .. } => None,
         });
@@ -96,6 +97,8 @@ impl Interface {
 /// How a tensor of a weight is held on the devices.
 #[derive(Clone, Debug)]
 pub(crate) struct HeldTensor {
+    /// What it is.
+    pub(crate) tensor: WeightTensor,
     /// Its element type there.
     pub(crate) dtype: DType,
     /// How it is split.
