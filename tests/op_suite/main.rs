@@ -59,11 +59,13 @@ groups! {
     random_bits;
 }
 
-/// Dots in the form of the targets that take them as they are.
+/// Dots in the forms of the other targets.
 #[test]
 fn dots_of_other_targets() {
     let Some(client) = plugin::cpu_client() else { return };
-    run::check(&client, &target::TPU, &cases::dots());
+    for target in [&target::TPU, &target::CUDA] {
+        run::check(&client, target, &cases::dots());
+    }
 }
 
 /// Products of weights in few bits, in the forms of every target.

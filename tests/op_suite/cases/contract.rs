@@ -42,6 +42,8 @@ pub(crate) fn dots() -> Suite {
             );
             let batched = DotDims { lhs_batch: vec![0], rhs_batch: vec![1], ..contract(&[2], &[0]) };
             add("batched", &[2, 3, 4], &[4, 2, 5], batched, Values::SmallWhole, exact);
+            let one_row = DotDims { lhs_batch: vec![2, 1], rhs_batch: vec![2, 0], ..contract(&[3], &[1]) };
+            add("a batch of one", &[3, 1, 2, 4], &[1, 4, 2, 5], one_row, Values::SmallWhole, exact);
             if dtype.is_float() {
                 let near = Tolerance::OfLargest(2.0);
                 add("rounded", &[16, 24], &[8, 24], contract(&[1], &[1]), Values::Moderate, near);
