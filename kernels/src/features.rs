@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 pub enum Instructions {
     /// What every processor of the architecture has, and what the compiler makes of plain loops.
     Portable,
-    /// AVX2.
+    /// AVX2 and FMA.
     Avx2,
     /// AVX-512 with dot products of bf16 pairs (`VDPBF16PS`) and of bytes (`VPDPBUSD`).
     Avx512Bf16,
@@ -89,7 +89,7 @@ impl fmt::Display for Features {
 fn processor_has(instructions: Instructions) -> bool {
     match instructions {
         Instructions::Portable => true,
-        Instructions::Avx2 => is_x86_feature_detected!("avx2"),
+        Instructions::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
         Instructions::Avx512Bf16 => {
             is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")

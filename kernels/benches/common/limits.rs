@@ -92,7 +92,7 @@ fn products(pool: &Pool) -> f64 {
             pool.run(threads, &|_| unsafe { pairs(STEPS) });
             return (threads * STEPS * SUMS * 64) as f64;
         }
-        if features.has(Instructions::Avx2) && is_x86_feature_detected!("fma") {
+        if features.has(Instructions::Avx2) {
             // SAFETY: the processor has AVX2 and FMA.
             pool.run(threads, &|_| unsafe { fused_avx2(STEPS) });
             return (threads * STEPS * SUMS * LANES * 2) as f64;

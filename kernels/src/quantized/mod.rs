@@ -4,10 +4,14 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod layer;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod ordered;
 mod output;
 mod plain;
 #[cfg(test)]
@@ -96,12 +100,17 @@ pub fn quantized_linear(
     }
     #[cfg(target_arch = "x86_64")]
     if features.has(Instructions::Avx2) {
+        if ordered::takes(&layer) {
+            // SAFETY: the processor has AVX2 and FMA.
+            unsafe { avx2::linear(pool, &layer, &out) };
+            return Ok(());
+        }
         // SAFETY: the processor has AVX2.
         by_outputs(pool, &layer, &out, 1, |part, sums| unsafe { plain::outputs_avx2(&layer, part, sums) });
         return Ok(());
     }
     #[cfg(target_arch = "aarch64")]
-    if neon::takes(&layer) {
+    if ordered::takes(&layer) {
         if features.has(Instructions::NeonBf16) {
             // SAFETY: the processor has NEON with bf16.
             unsafe { neon::linear_bf16(pool, &layer, &out) };
