@@ -52,8 +52,9 @@ const OF_MODELS: [&str; 12] = [
   lapidary inspect --model gemma2-2b --phase decode --weights int8
   lapidary inspect --model ~/models/gemma-2-2b-it --kernels linear,attention
 
-With --model, it says which parts of the model's programs are calls of kernels as generate and others run them on this
-machine's processors, and why the rest are not. Nothing is compiled, and no weights are read."
+With --model, it says which parts of the model's programs are calls of kernels as generate and
+others run them on this machine's processors, and why the rest are not. Nothing is compiled, and
+no weights are read."
 )]
 pub struct InspectArgs {
     /// A bundle that `compile` wrote, the folder of one of its programs, or a file of optimized HLO (text or proto).
