@@ -120,7 +120,11 @@ impl<P: Products> Form for Neon<P> {
 
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn add_scaled(total: float32x4_t, [a, b, c, d]: [float32x4_t; VECTORS], scale: f32) -> float32x4_t {
+    unsafe fn add_scaled(
+        total: float32x4_t,
+        [a, b, c, d]: [float32x4_t; VECTORS],
+        scale: f32,
+    ) -> float32x4_t {
         vfmaq_n_f32(total, vaddq_f32(vaddq_f32(a, b), vaddq_f32(c, d)), scale)
     }
 

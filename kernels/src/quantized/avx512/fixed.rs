@@ -166,15 +166,19 @@ pub(super) unsafe fn products<const V: usize>(
     [high, middle, low]: &Digits<V>,
     start: __m512i,
 ) -> __m512i {
-    // Each digit by itself: none waits for another.
-    let of_digit = |digits: &[Line; V], start| {
-        let pairs = bytes.iter().zip(digits);
-        pairs.fold(start, |sum, (bytes, digit)| _mm512_dpbusd_epi32(sum, *bytes, digit.load()))
-    };
     let zero = _mm512_setzero_si512();
-    let high = _mm512_slli_epi32::<{ 2 * DIGIT }>(of_digit(high, zero));
-    let middle = _mm512_slli_epi32::<DIGIT>(of_digit(middle, zero));
-    _mm512_add_epi32(_mm512_add_epi32(high, middle), of_digit(low, start))
+    // Each digit by itself: none waits for another.
+    let (mut sum_high, mut sum_middle, mut sum_low) = (zero, zero, start);
+    for (vector, bytes) in bytes.into_iter().enumerate() {
+        sum_high = _mm512_dpbusd_epi32(sum_high, bytes, high[vector].load());
+        sum_middle = _mm512_dpbusd_epi32(sum_middle, bytes, middle[vector].load());
+        sum_low = _mm512_dpbusd_epi32(sum_low, bytes, low[vector].load());
+    }
+    let upper = _mm512_add_epi32(
+        _mm512_slli_epi32::<{ 2 * DIGIT }>(sum_high),
+        _mm512_slli_epi32::<DIGIT>(sum_middle),
+    );
+    _mm512_add_epi32(upper, sum_low)
 }
 
 /// The sum of all lanes, which may be more than a lane holds.

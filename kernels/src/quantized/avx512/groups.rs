@@ -69,6 +69,18 @@ impl BlockGroups {
     }
 }
 
+impl Scales<'_> {
+    /// Where one of them is, or would be.
+    #[inline]
+    pub(super) fn address(&self, at: usize) -> *const u8 {
+        match self {
+            Scales::Bf16(values) => values.as_ptr().wrapping_add(at).cast(),
+            Scales::F16(values) => values.as_ptr().wrapping_add(at).cast(),
+            Scales::F32(values) => values.as_ptr().wrapping_add(at).cast(),
+        }
+    }
+}
+
 /// Up to 16 values from `at` on, those that the mask has a bit for, and zeros.
 ///
 /// # Safety

@@ -147,32 +147,35 @@ impl<'a, const V: usize, E: Bytes<V>> Operands<'a, E, V> {
         scales: &[f32],
         out: &mut Column<'_>,
     ) {
-        let codes = std::array::from_fn(|o| self.layer.row(output + o));
-        let scales: [&[f32]; O] =
-            std::array::from_fn(|o| scales.get(o * self.layer.groups()..).unwrap_or_default());
+        let (mut codes, all_scales, mut scales) = ([&[][..]; O], scales, [&[][..]; O]);
+        for (o, (codes, scales)) in codes.iter_mut().zip(&mut scales).enumerate() {
+            *codes = self.layer.row(output + o);
+            *scales = all_scales.get(o * self.layer.groups()..).unwrap_or_default();
+        }
         let rows = row * self.blocks..(row + R) * self.blocks;
         let x = self.x.blocks.get(rows.clone()).unwrap_or_default();
         let of_rows = self.x.rows.get(row..row + R).unwrap_or_default();
-        // SAFETY: the caller's promise.
-        let dots: [[f32; R]; O] = unsafe {
-            if self.groups.is_empty() {
-                let totals = of_channel::<V, R, O, E>(codes, x, self.blocks);
-                std::array::from_fn(|o| {
-                    let scale = scales[o].first().copied().unwrap_or(0.0);
-                    std::array::from_fn(|r| {
-                        ((totals[o][r] + of_rows[r].unbias) as f64 * of_rows[r].unit) as f32 * scale
-                    })
-                })
-            } else {
-                let unbias = self.x.unbias.get(rows).unwrap_or_default();
-                let sums = of_groups::<V, R, O, E>(codes, x, unbias, scales, &self.groups);
-                std::array::from_fn(|o| {
-                    std::array::from_fn(|r| {
-                        (f64::from(_mm512_reduce_add_ps(sums[o][r])) * of_rows[r].unit) as f32
-                    })
-                })
+        // Loops, as closures would not be inlined here: their callers are compiled for other processors.
+        let mut dots = [[0.0; R]; O];
+        if self.groups.is_empty() {
+            // SAFETY: the caller's promise.
+            let totals = unsafe { of_channel::<V, R, O, E>(codes, x, self.blocks) };
+            for ((dots, totals), scales) in dots.iter_mut().zip(totals).zip(scales) {
+                let scale = scales.first().copied().unwrap_or(0.0);
+                for ((dot, total), row) in dots.iter_mut().zip(totals).zip(of_rows) {
+                    *dot = ((total + row.unbias) as f64 * row.unit) as f32 * scale;
+                }
             }
-        };
+        } else {
+            let unbias = self.x.unbias.get(rows).unwrap_or_default();
+            // SAFETY: the caller's promise.
+            let sums = unsafe { of_groups::<V, R, O, E>(codes, x, unbias, scales, &self.groups) };
+            for (dots, sums) in dots.iter_mut().zip(sums) {
+                for ((dot, sum), row) in dots.iter_mut().zip(sums).zip(of_rows) {
+                    *dot = (f64::from(_mm512_reduce_add_ps(sum)) * row.unit) as f32;
+                }
+            }
+        }
         for (o, dots) in dots.iter().enumerate() {
             for (r, dot) in dots.iter().enumerate() {
                 out.set(row + r, o, dot + self.offset(output + o, row + r));
@@ -233,14 +236,17 @@ unsafe fn of_channel<const V: usize, const R: usize, const O: usize, E: Bytes<V>
             }
         }
     }
-    let total = |digits: [[__m512i; V]; DIGITS]| {
-        digits.iter().fold(0, |total, vectors| {
-            let lanes =
-                vectors.iter().fold(_mm512_setzero_si512(), |sum, vector| _mm512_add_epi32(sum, *vector));
-            (total << fixed::DIGIT) + i64::from(_mm512_reduce_add_epi32(lanes))
-        })
-    };
-    sums.map(|rows| rows.map(total))
+    let mut totals = [[0; R]; O];
+    for (total, digits) in totals.iter_mut().flatten().zip(sums.iter().flatten()) {
+        for vectors in digits {
+            let mut lanes = _mm512_setzero_si512();
+            for vector in vectors {
+                lanes = _mm512_add_epi32(lanes, *vector);
+            }
+            *total = (*total << fixed::DIGIT) + i64::from(_mm512_reduce_add_epi32(lanes));
+        }
+    }
+    totals
 }
 
 /// Sums over all inputs of `O` outputs, the scales of groups with them, in units of `x`.

@@ -1,6 +1,6 @@
 //! The scales of some outputs in f32.
 
-use std::arch::x86_64::_mm512_storeu_ps;
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch, _mm512_storeu_ps};
 
 use super::bytes::LANES;
 use super::{OUTPUTS_AT_A_TIME, groups};
@@ -50,6 +50,9 @@ impl<'a> RowsOfScales<'a> {
         for (index, to) in self.values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
             let left = count.saturating_sub(index * LANES).min(LANES);
             let mask = u16::MAX.checked_shr((LANES - left) as u32).unwrap_or(0);
+            // The next strip's but one, which is in no cache.
+            let ahead = first * groups + index * LANES + 2 * OUTPUTS * groups;
+            _mm_prefetch::<_MM_HINT_T0>(self.layer.weight.scales.address(ahead).cast());
             // SAFETY: the mask has no bits for scales that are not there; 16 f32 are a register.
             unsafe {
                 let values = groups::load(self.layer.weight.scales, first * groups + index * LANES, mask);
