@@ -13,7 +13,7 @@ use crate::{LinearResult, Pool};
 use blocks::Block;
 
 /// Rows of `x` up to which tiles are no faster.
-const FEW_ROWS: usize = 2;
+const FEW_ROWS: usize = 3;
 
 /// Whether tiles are the way for a layer.
 pub(super) fn takes(layer: &Layer<'_>) -> bool {
