@@ -123,6 +123,8 @@ struct Runner<'e> {
     batch: Batch<'e>,
     test: Test,
     options: GenerateOptions,
+    /// Tokens of a row in one dispatch.
+    steps: NonZeroUsize,
     /// What each row reads: what is in the cache before, and then a prompt, or the token that new ones follow.
     prompts: Vec<Vec<u32>>,
 }
@@ -149,7 +151,8 @@ impl<'e> Runner<'e> {
                 batch.prepare_whole_generation(&[depth], &options)?;
             }
         }
-        Ok(Self { batch, test: *test, options, prompts: random_tokens(engine.config(), rows, read) })
+        let steps = engine.steps_per_dispatch(&options);
+        Ok(Self { batch, test: *test, options, steps, prompts: random_tokens(engine.config(), rows, read) })
     }
 
     /// Runs the test, a generation up to `new_tokens` tokens a row. Returns its seconds.
@@ -194,7 +197,7 @@ impl<'e> Runner<'e> {
         new_tokens: usize,
         poll: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<bool, EngineError> {
-        let (sampler, steps) = (self.options.sampler(), self.options.steps());
+        let (sampler, steps) = (self.options.sampler(), self.steps);
         let mut histories = self.prompts.clone();
         let mut left = new_tokens;
         while left > 0 {

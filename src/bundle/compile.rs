@@ -114,6 +114,7 @@ impl NewBundle {
                 batch: program.batch,
                 tokens: program.tokens,
                 context: program.context,
+                steps_per_dispatch: program.steps_per_dispatch,
                 files: self.files(&folder)?,
                 compile: CompileManifest {
                     seconds: compiled.seconds,

@@ -1,6 +1,7 @@
 //! The manifest of a bundle.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::job::TopologyOption;
 use crate::engine::cache::Processor;
 use crate::export::{
     AxisManifest, GeneratorManifest, ModelManifest, ParamManifest, RuleManifest, TargetManifest,
-    ValueManifest,
+    ValueManifest, one_step,
 };
 pub use crate::export::{FileManifest, PluginManifest};
 
@@ -89,6 +90,9 @@ pub struct ProgramManifest {
     pub tokens: usize,
     /// Positions that each can hold.
     pub context: usize,
+    /// Tokens that each goes forward in one dispatch at most: more than 1 only where decode is a loop.
+    #[serde(default = "one_step")]
+    pub steps_per_dispatch: NonZeroUsize,
     /// Its files.
     pub files: Vec<FileManifest>,
     /// What compiling it took.

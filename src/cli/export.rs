@@ -1,6 +1,7 @@
 //! `lapidary export`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -86,7 +87,10 @@ pub fn run(args: ExportArgs, ui: &Ui) -> Result<()> {
         rules: &rules,
         compiler_flags: &BTreeMap::new(),
     };
-    let shapes = args.phases.shapes(args.program.batch, context, dtype, kv_cache);
+    // Without a target, one step: not every compiler that reads StableHLO makes loops.
+    let decode_steps =
+        args.target.as_ref().map_or(NonZeroUsize::MIN, |target| target.lowering().decode_steps);
+    let shapes = args.phases.shapes(decode_steps, args.program.batch, context, dtype, kv_cache);
     // A half-written directory is removed before Ctrl-C ends the command.
     let catch = interrupt::catch();
     let new = NewExport::create(&args.out, args.force)?;

@@ -140,7 +140,7 @@ fn lowered(program: &ProgramArgs, args: &InspectArgs) -> Result<()> {
     spec.check_mesh(&mesh)?;
     let (target, rules) = (args.kernels.on_this_processor(spec.lowering()), args.split.rules()?);
     let options = LowerOptions { target: &target, mesh: Some(&mesh), rules: &rules };
-    let shapes = args.phases.shapes(program.batch, context, dtype, kv_cache);
+    let shapes = args.phases.shapes(target.decode_steps, program.batch, context, dtype, kv_cache);
     let programs = shapes.iter().map(|shape| inspect_lowering(&config, shape, &options));
     let programs = programs.collect::<Result<Vec<LoweredProgram>, _>>()?;
     if args.json {

@@ -1,11 +1,13 @@
 //! The programs that the arguments ask for.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, ValueEnum};
-use lapidary::engine::{MAX_STEP_TOKENS, STEPS_PER_DISPATCH};
+use lapidary::engine::MAX_STEP_TOKENS;
 use lapidary::graph::DType;
 use lapidary::models::program::{KvCache, Phase, ProgramShape, SamplerShape};
 
-use super::args::whole;
+use super::args::{steps_per_dispatch, whole};
 use super::generate::top_logprobs;
 
 /// Phases, and sizes of their steps.
@@ -29,6 +31,11 @@ pub struct PhaseArgs {
     /// each of the two.
     #[arg(long)]
     repetition_penalty: bool,
+
+    /// Tokens that generate's decode programs make of each sequence before the host sees them. Default: what suits the
+    /// target.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = steps_per_dispatch)]
+    steps_per_dispatch: Option<NonZeroUsize>,
 }
 
 /// `--phase`.
@@ -52,21 +59,21 @@ enum PhaseArg {
 impl PhaseArg {
     const ALL: [Self; 4] = [Self::Prefill, Self::Decode, Self::Score, Self::Generate];
 
-    /// The phases of the programs that this asks for.
-    fn phases(self, samplers: &[SamplerShape]) -> Vec<Phase> {
+    /// The phases of the programs that this asks for, those of decode with so many steps.
+    fn phases(self, samplers: &[SamplerShape], steps: NonZeroUsize) -> Vec<Phase> {
         match self {
             Self::Prefill => vec![Phase::Prefill],
             Self::Decode => vec![Phase::Decode],
             Self::Score => vec![Phase::Score { logits: false }],
             Self::ScoreLogits => vec![Phase::Score { logits: true }],
             Self::Generate => {
-                let steps = STEPS_PER_DISPATCH.get();
+                let steps = steps.get();
                 let programs = |&sampler: &SamplerShape| {
                     [Phase::SampledPrefill(sampler), Phase::SampledDecode { steps, sampler }]
                 };
                 samplers.iter().flat_map(programs).collect()
             }
-            Self::All => Self::ALL.into_iter().flat_map(|phase| phase.phases(samplers)).collect(),
+            Self::All => Self::ALL.into_iter().flat_map(|phase| phase.phases(samplers, steps)).collect(),
         }
     }
 }
@@ -82,15 +89,23 @@ impl PhaseArgs {
         .collect()
     }
 
-    /// The programs, each once.
-    pub fn shapes(&self, batch: usize, context: usize, dtype: DType, kv_cache: KvCache) -> Vec<ProgramShape> {
+    /// The programs, each once; where nobody says otherwise, those of decode take `decode_steps` steps.
+    pub fn shapes(
+        &self,
+        decode_steps: NonZeroUsize,
+        batch: usize,
+        context: usize,
+        dtype: DType,
+        kv_cache: KvCache,
+    ) -> Vec<ProgramShape> {
         let buckets = match self.tokens.as_slice() {
             [] => vec![MAX_STEP_TOKENS.min(context)],
             tokens => tokens.to_vec(),
         };
         let samplers = self.samplers();
+        let steps = self.steps_per_dispatch.unwrap_or(decode_steps);
         let mut shapes = Vec::new();
-        for phase in self.phase.iter().flat_map(|phase| phase.phases(&samplers)) {
+        for phase in self.phase.iter().flat_map(|phase| phase.phases(&samplers, steps)) {
             let tokens = match phase {
                 Phase::Decode | Phase::SampledDecode { .. } => &[1][..],
                 Phase::Prefill | Phase::SampledPrefill(_) | Phase::Score { .. } => &buckets,

@@ -40,10 +40,6 @@ pub struct GenerateOptions {
     pub steps_per_dispatch: Option<NonZeroUsize>,
 }
 
-/// Steps of a decode program unless others are asked for, on every device. A loop of several is a program that CPU and
-/// TPU compilers make copies in (docs/sampling.md), while the host's part of a step is small.
-pub const STEPS_PER_DISPATCH: NonZeroUsize = NonZeroUsize::MIN;
-
 /// Most steps in one dispatch: what they choose has to be held, and waited for.
 pub const MAX_STEPS_PER_DISPATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
@@ -75,18 +71,8 @@ impl GenerateOptions {
         }
     }
 
-    pub(crate) fn steps(&self) -> NonZeroUsize {
-        self.steps_per_dispatch.unwrap_or(STEPS_PER_DISPATCH).min(MAX_STEPS_PER_DISPATCH)
-    }
-
     pub(super) fn prefill_phase(&self) -> Phase {
         Phase::SampledPrefill(self.sampler())
-    }
-
-    /// `None` where the prefill chooses all tokens that are asked for.
-    pub(super) fn decode_phase(&self) -> Option<Phase> {
-        let phase = Phase::SampledDecode { steps: self.steps().get(), sampler: self.sampler() };
-        (self.max_new_tokens > 1).then_some(phase)
     }
 
     /// Positions that rows are given at first. Answers may end long before they have `max_new_tokens`, and the cache
@@ -221,8 +207,20 @@ impl Engine {
         let lengths = std::iter::once(longest(first)).chain(waiting.iter().map(Vec::len));
         let steps = lengths.flat_map(|tokens| self.steps(options.prefill_phase(), rows, tokens, capacity));
         let prefills: Vec<ProgramShape> = steps.collect();
-        let decode = options.decode_phase().map(|decode| self.shape(decode, rows, 1, capacity));
+        let decode = self.decode_phase(options).map(|decode| self.shape(decode, rows, 1, capacity));
         self.prepare(&prefills, decode.as_slice())
+    }
+
+    /// Most tokens that a row goes forward in one dispatch.
+    pub(crate) fn steps_per_dispatch(&self, options: &GenerateOptions) -> NonZeroUsize {
+        let steps = options.steps_per_dispatch.unwrap_or_else(|| self.source.decode_steps());
+        steps.min(MAX_STEPS_PER_DISPATCH)
+    }
+
+    /// What decodes; `None` where the prefill chooses all tokens that are asked for.
+    pub(super) fn decode_phase(&self, options: &GenerateOptions) -> Option<Phase> {
+        let steps = self.steps_per_dispatch(options).get();
+        (options.max_new_tokens > 1).then_some(Phase::SampledDecode { steps, sampler: options.sampler() })
     }
 
     /// Rows of the batch that answers some number of prompts: no more than there are programs for.

@@ -42,8 +42,7 @@ pub(crate) use batch::{Chosen, SampledRow};
 pub use dtype::preferred_dtype;
 pub use error::EngineError;
 pub use generate::{
-    FinishReason, GenerateOptions, Generation, MAX_STEPS_PER_DISPATCH, Piece, PrefixCache,
-    STEPS_PER_DISPATCH, Timings,
+    FinishReason, GenerateOptions, Generation, MAX_STEPS_PER_DISPATCH, Piece, PrefixCache, Timings,
 };
 pub use kernels::{Kernels, UnknownKernel};
 pub use loading::UnloadedEngine;

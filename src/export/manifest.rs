@@ -1,6 +1,7 @@
 //! The manifest of an export.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use lapidary_graph::{LogicalAxes, TensorType};
 use lapidary_lower::sharding::DimSharding;
@@ -142,6 +143,9 @@ pub struct ProgramManifest {
     pub tokens: usize,
     /// Positions that each can hold.
     pub context: usize,
+    /// Tokens that each goes forward in one dispatch at most: more than 1 only where decode is a loop.
+    #[serde(default = "one_step")]
+    pub steps_per_dispatch: NonZeroUsize,
     /// The program's file.
     pub file: String,
     /// Its size.
@@ -282,6 +286,11 @@ fn sizes(config: &GemmaConfig) -> GemmaConfig {
     GemmaConfig { encodings: Encodings::default(), ..config.clone() }
 }
 
+/// What manifests mean that were written before there were programs of several steps.
+pub(crate) const fn one_step() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
 impl ProgramManifest {
     pub(super) fn new(program: &Program, shardings: &EntryShardings, file: String, text: &str) -> Self {
         let params = program.signature.params.iter().zip(&shardings.params);
@@ -291,6 +300,7 @@ impl ProgramManifest {
             batch: program.shape.batch,
             tokens: program.shape.tokens,
             context: program.shape.capacity,
+            steps_per_dispatch: NonZeroUsize::new(program.shape.phase.steps()).unwrap_or(NonZeroUsize::MIN),
             file,
             bytes: text.len(),
             sha256: sha256(text.as_bytes()),

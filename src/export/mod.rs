@@ -29,7 +29,7 @@ pub use manifest::{
     ParamManifest, PluginManifest, ProgramManifest, RoleManifest, RuleManifest, SplitManifest,
     TargetManifest, ValueManifest,
 };
-pub(crate) use manifest::{input_name, output_name};
+pub(crate) use manifest::{input_name, one_step, output_name};
 pub use new_directory::DirectoryError;
 pub(crate) use new_directory::{Contents, NewDirectory};
 

@@ -1,9 +1,14 @@
 //! Programs that a bundle has for options.
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use lapidary::engine::cache::Origin;
-use lapidary::engine::{Engine, GenerateOptions, Generation, Piece, Placement, Sampling, ScoreChunk};
+use lapidary::engine::{
+    Engine, GenerateOptions, Generation, Numerics, Piece, Placement, Sampling, ScoreChunk,
+};
+use lapidary::graph::DType;
+use lapidary::models::program::KvCache;
 
 use crate::bundles::{ROWS, fixture};
 use crate::support::{cpu, max_difference};
@@ -29,12 +34,33 @@ fn scored(engine: &Engine) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
     (scores.into_iter().map(|score| score.nll).collect(), logits)
 }
 
+/// The programs say which form of the KV cache they take.
+#[test]
+fn a_kv_cache_in_8_bits_runs_from_a_bundle() {
+    let Some(client) = cpu() else { return };
+    let fixture = fixture();
+    fixture.compile("int8", &["--phase", "generate", "--kv-cache", "int8"]);
+    let bundled = fixture.bundled(&fixture.bundle("int8"), &client, false).unwrap();
+    assert_eq!(bundled.kv_cache(), KvCache::Int8);
+    let placement = Placement::single(&client, &client.devices()[0]);
+    let numerics = Numerics { dtype: Some(DType::F32), kv_cache: KvCache::Int8 };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let compiled = Engine::load(&placement, &fixture.checkpoint, numerics, go_on).unwrap();
+    let options = GenerateOptions { max_new_tokens: 6, ignore_eos: true, ..GenerateOptions::default() };
+    let tokens = |engine: &Engine| {
+        answers(engine, &options).into_iter().map(|answer| answer.token_ids).collect::<Vec<_>>()
+    };
+    assert_eq!(tokens(&bundled), tokens(&compiled));
+}
+
 #[test]
 fn options_run_from_a_bundle_that_was_compiled_for_them() {
     let Some(client) = cpu() else { return };
     let fixture = fixture();
-    let options = ["--phase", "generate,score_logits", "--logprobs", "2", "--repetition-penalty"];
-    fixture.compile("variants", &options);
+    let phases = ["--phase", "generate,score_logits", "--logprobs", "2", "--repetition-penalty"];
+    // Which the bundle's programs take without being told, and others answer alike.
+    let steps = ["--steps-per-dispatch", "3"];
+    fixture.compile("variants", &[&phases[..], &steps].concat());
     let bundled = fixture.bundled(&fixture.bundle("variants"), &client, false).unwrap();
     let compiled = fixture.compiled(&Placement::single(&client, &client.devices()[0]));
     let penalised = Sampling { repetition_penalty: 1.5, ..Sampling::GREEDY };
@@ -69,5 +95,13 @@ fn options_run_from_a_bundle_that_was_compiled_for_them() {
     let three = GenerateOptions { logprobs: Some(3), sampling: penalised, ..GenerateOptions::default() };
     let message = bundled.prepare_generation(&sequences(1), &three).unwrap_err().to_string();
     let wanted = "has no program `sampled_prefill` (compile's --logprobs 3 --repetition-penalty) for 4 rows";
+    assert!(message.contains(wanted), "{message}");
+    let two = GenerateOptions { steps_per_dispatch: NonZeroUsize::new(2), ..GenerateOptions::default() };
+    bundled.prepare_generation(&sequences(1), &two).unwrap();
+    let message = bundled
+        .generate(&sequences(1), None, &two, &mut |_| ControlFlow::Continue(()))
+        .unwrap_err()
+        .to_string();
+    let wanted = "has no program `sampled_decode` (compile's --steps-per-dispatch 2) for 4 rows";
     assert!(message.contains(wanted), "{message}");
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{DotForms, Target};
+use super::{DotForms, FOUR, Target};
 
 /// NVIDIA GPU.
 pub const CUDA: Target = Target {
@@ -24,5 +24,7 @@ pub const CUDA: Target = Target {
     switched_off: Cow::Borrowed(&[]),
     // XLA's defaults, until a card has shown that others are faster: docs/gpu.md.
     compiler_flags: &[],
+    // Weights and caches stay where they are in a loop, which moves no byte more a step (docs/sampling.md).
+    decode_steps: FOUR,
     pairs_single_gathers: true,
 };

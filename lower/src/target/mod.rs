@@ -9,6 +9,7 @@ mod cuda;
 mod tpu;
 
 use std::borrow::Cow;
+use std::num::NonZeroUsize;
 
 use lapidary_graph::{Attributes, TensorType};
 
@@ -42,6 +43,9 @@ pub struct Target {
     /// Boolean XLA flags that programs are to be compiled with: by the compiler's defaults they would not mean
     /// what the specification says.
     pub compiler_flags: &'static [(&'static str, bool)],
+    /// Steps that a decode program takes before the host sees its tokens, unless others are asked for. More than one are a
+    /// loop, which is worth what it costs only where its body copies nothing and a dispatch takes a part of a step.
+    pub decode_steps: NonZeroUsize,
     /// Whether a gather of one slice is to have a second index, whose slice is dropped, on a mesh: the compiler makes a
     /// dynamic slice of a single one before it partitions, and then gathers an operand that is split along that
     /// dimension on every device.
@@ -86,6 +90,9 @@ pub struct Kernel {
     /// copies the operand before where somebody else still wants it.
     pub updates: Option<usize>,
 }
+
+/// Steps of a dispatch whose tokens still come often enough to be read as they come.
+const FOUR: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 impl Target {
     /// Every target.

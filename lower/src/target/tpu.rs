@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{DotForms, Target};
+use super::{DotForms, FOUR, Target};
 
 /// TPU.
 pub const TPU: Target = Target {
@@ -21,5 +21,7 @@ pub const TPU: Target = Target {
     kernels: Cow::Borrowed(&[]),
     switched_off: Cow::Borrowed(&[]),
     compiler_flags: &[],
+    // Weights and caches stay where they are in a loop, which moves no byte more a step (docs/sampling.md).
+    decode_steps: FOUR,
     pairs_single_gathers: false,
 };

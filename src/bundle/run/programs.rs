@@ -1,5 +1,6 @@
 //! The programs of a bundle as an engine takes them.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use lapidary_graph::DType;
@@ -163,6 +164,11 @@ impl ProgramSource for BundlePrograms {
         self.bundle.context()
     }
 
+    /// Those of the decode programs that there are, the most if they differ.
+    fn decode_steps(&self) -> NonZeroUsize {
+        self.programs().iter().map(|program| program.steps_per_dispatch).max().unwrap_or(NonZeroUsize::MIN)
+    }
+
     fn max_rows(&self) -> Option<usize> {
         Some(self.bundle.max_rows())
     }
@@ -229,11 +235,11 @@ fn in_words(phase: Phase) -> String {
     if repetition_penalty {
         options.push("--repetition-penalty".to_owned());
     }
+    if phase.steps() > 1 {
+        options.push(format!("--steps-per-dispatch {}", phase.steps()));
+    }
     if !options.is_empty() {
         words.push_str(&format!(" (compile's {})", options.join(" ")));
-    }
-    if phase.steps() > 1 {
-        words.push_str(&format!(" of {} steps a dispatch", phase.steps()));
     }
     words
 }

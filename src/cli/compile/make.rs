@@ -57,7 +57,7 @@ pub fn run(
     let mesh = split.mesh.clone().unwrap_or_default();
     let kind = target.plugin_kind();
     device::client_options(kind, mesh.num_devices())?;
-    let shapes = args.phases.shapes(program.batch, context, dtype, kv_cache);
+    let shapes = args.phases.shapes(target.lowering().decode_steps, program.batch, context, dtype, kv_cache);
     // A half-written directory is removed before Ctrl-C ends the command.
     let catch = interrupt::catch();
     let bundle = NewBundle::create(out, args.force)?;

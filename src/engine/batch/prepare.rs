@@ -25,7 +25,7 @@ impl Batch<'_> {
         prefills: &[usize],
         options: &GenerateOptions,
     ) -> Result<(), EngineError> {
-        let decode = options.decode_phase().map(|decode| self.shape(decode, 1));
+        let decode = self.engine.decode_phase(options).map(|decode| self.shape(decode, 1));
         self.engine.prepare(&self.prefills(options.prefill_phase(), prefills), decode.as_slice())
     }
 
@@ -36,7 +36,7 @@ impl Batch<'_> {
         options: &GenerateOptions,
     ) -> Result<(), EngineError> {
         let mut shapes = self.prefills(options.prefill_phase(), prefills);
-        shapes.extend(options.decode_phase().map(|decode| self.shape(decode, 1)));
+        shapes.extend(self.engine.decode_phase(options).map(|decode| self.shape(decode, 1)));
         self.engine.prepare(&shapes, &[])
     }
 
@@ -57,8 +57,10 @@ impl Batch<'_> {
             self.engine.capacities(self.capacity, self.engine.capacity(positions)).collect();
         for &capacity in &capacities {
             let step = |tokens| self.engine.step(options.prefill_phase(), self.rows(), tokens, capacity);
-            let decode =
-                options.decode_phase().map(|decode| self.engine.shape(decode, self.rows(), 1, capacity));
+            let decode = self
+                .engine
+                .decode_phase(options)
+                .map(|decode| self.engine.shape(decode, self.rows(), 1, capacity));
             let shapes: Vec<ProgramShape> = PREFILL_BUCKETS.map(step).into_iter().chain(decode).collect();
             self.engine.prepare(&shapes, &[])?;
         }

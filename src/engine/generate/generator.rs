@@ -54,7 +54,7 @@ impl<'g> Generator<'g, '_> {
             if going.iter().all(Option::is_none) {
                 break;
             }
-            let (sampler, steps) = (self.options.sampler(), self.options.steps());
+            let (sampler, steps) = (self.options.sampler(), self.engine.steps_per_dispatch(self.options));
             let chosen = decode.time(|| self.batch.sampled_decode(&going, sampler, steps))?;
             timings.decode_tokens += decode.time(|| self.take(&mut queue, chosen))?;
         }

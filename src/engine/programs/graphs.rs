@@ -1,5 +1,7 @@
 //! Programs that are built as graphs, lowered, and compiled or found in the cache of executables.
 
+use std::num::NonZeroUsize;
+
 use lapidary_graph::DType;
 use lapidary_graph::verify::verify_program;
 use lapidary_lower::{Target, lower};
@@ -40,6 +42,10 @@ impl ProgramSource for GraphPrograms {
 
     fn context(&self) -> usize {
         self.config.context
+    }
+
+    fn decode_steps(&self) -> NonZeroUsize {
+        self.target.decode_steps
     }
 
     fn max_rows(&self) -> Option<usize> {

@@ -5,6 +5,7 @@ mod graphs;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use lapidary_graph::DType;
 use lapidary_lower::{EntryShardings, Sharding};
@@ -30,6 +31,9 @@ pub(crate) trait ProgramSource: fmt::Debug + Send + Sync {
 
     /// Positions that a sequence can have at most.
     fn context(&self) -> usize;
+
+    /// Most tokens that a row goes forward in one dispatch, unless others are asked for.
+    fn decode_steps(&self) -> NonZeroUsize;
 
     /// Sequences that can run at a time; `None` if there are programs for any number.
     fn max_rows(&self) -> Option<usize>;
