@@ -1,5 +1,5 @@
-//! Weights in few bits through the compilers of TPUs and GPUs that are not here: what they make of a feed-forward block
-//! of 27B reads each weight once, in its bits. Nothing runs.
+//! Weights in few bits through the compilers of TPUs and GPUs that are not here: what they make of feed-forward blocks and of
+//! decode steps of 27B reads each weight once, in its bits. Nothing runs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -25,6 +25,7 @@ use lapidary::graph::{
 use lapidary::inspect::{self, InspectOptions, Inspection, inspect};
 use lapidary::lower::{LowerOptions, Mesh, ShardingRules, lower};
 use lapidary::models::config::GemmaConfig;
+use lapidary::models::encoding::{Encodings, WeightScheme};
 use lapidary::models::program::{KvCache, Phase, ProgramShape};
 use lapidary::runtime::plugins::{Environment, PluginKind, find};
 use lapidary::target::TargetSpec;
@@ -112,10 +113,17 @@ fn compiled(module: &Module, target: &TargetSpec, mesh: &Mesh) -> Inspection {
     let text = lower(verify_program(module).unwrap(), &lowering).unwrap();
 
     // What a bundle is made of is an export of some model; the program in it is this one.
-    let config = GemmaConfig::named("tiny").unwrap();
+    let mut export = exported(&GemmaConfig::named("tiny").unwrap(), 1, target, mesh);
+    export.files[0].1 = text;
+    compiled_export(&export, target, mesh)
+}
+
+/// The decode step of a model for so many sequences, as a target takes it.
+fn exported(config: &GemmaConfig, rows: usize, target: &TargetSpec, mesh: &Mesh) -> Export {
+    let rules = ShardingRules::transformer();
     let request = ExportRequest {
-        model: "tiny",
-        config: &config,
+        model: "some",
+        config,
         dtype: DType::BF16,
         target: Some(target),
         mesh,
@@ -124,15 +132,16 @@ fn compiled(module: &Module, target: &TargetSpec, mesh: &Mesh) -> Inspection {
     };
     let shape = ProgramShape {
         phase: Phase::Decode,
-        batch: 1,
+        batch: rows,
         tokens: 1,
-        capacity: 8,
+        capacity: 128,
         dtype: DType::BF16,
         kv_cache: KvCache::Dense,
     };
-    let mut export = Export::new(&request, &[shape]).unwrap();
-    export.files[0].1 = text;
+    Export::new(&request, &[shape]).unwrap()
+}
 
+fn compiled_export(export: &Export, target: &TargetSpec, mesh: &Mesh) -> Inspection {
     let kind = target.plugin_kind();
     let worker = || -> Command {
         let mut command = lapidary_command();
@@ -140,7 +149,7 @@ fn compiled(module: &Module, target: &TargetSpec, mesh: &Mesh) -> Inspection {
         command
     };
     let request = CompileRequest {
-        export: &export,
+        export,
         target,
         mesh,
         plugin: &find(&Environment::from_process(), kind, None).unwrap(),
@@ -177,6 +186,17 @@ fn check(encoding: Encoding, rows: usize, target: &str, mesh: &str, limit: f64) 
 
 const INT4: Encoding = Encoding::Int4 { group: 128 };
 
+/// Fails if a decode step of two layers of 27B moves more than `limit` times what its parameters are.
+fn check_model(weights: &str, rows: usize, target: &str, mesh: &str, limit: f64) {
+    let mut config = GemmaConfig::named("gemma2-27b").unwrap().with_layers(2).unwrap();
+    config.vocab_size = 4096;
+    config.encodings = Encodings::uniform(&config, weights.parse::<WeightScheme>().unwrap()).unwrap();
+    let (device, mesh): (TargetSpec, Mesh) = (target.parse().unwrap(), mesh.parse().unwrap());
+    let found = compiled_export(&exported(&config, rows, &device, &mesh), &device, &mesh);
+    println!("27B, {weights}, {rows} rows on {target}: {:?}", found.traffic);
+    assert!(found.traffic.ratio.unwrap() <= limit, "{weights}, {rows} rows on {target}: {:?}", found.traffic);
+}
+
 #[test]
 fn tpus_read_weights_once_in_their_bits() {
     if plugin_file::plugin(PluginKind::Tpu).is_none() {
@@ -185,6 +205,7 @@ fn tpus_read_weights_once_in_their_bits() {
     for encoding in [Encoding::Int8, INT4] {
         check(encoding, 16, "tpu:v5p:2x2x1", "model=4", 1.05);
     }
+    check_model("int4:64", 16, "tpu:v5p:2x2x1", "model=4", 1.12);
 }
 
 #[test]
@@ -198,4 +219,6 @@ fn gpus_read_weights_once_in_their_bits() {
         check(INT4, 1, target, "model=1", 1.15);
         check(INT4, 16, target, "model=1", 2.05);
     }
+    check_model("int8", 16, "cuda:h100", "model=1", 1.1);
+    check_model("int4:64", 1, "cuda:h100", "model=1", 1.25);
 }
