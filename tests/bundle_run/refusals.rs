@@ -3,6 +3,7 @@
 use lapidary::bundle::Bundle;
 use lapidary::graph::DType;
 use lapidary::lower::ShardingRules;
+use lapidary::models::program::KvCache;
 use lapidary::runtime::plugins::PluginKind;
 use serde_json::{Value, json};
 
@@ -120,6 +121,11 @@ fn arguments_are_compared_with_a_bundle() {
         (
             rest(&one, refusal(one.check_dtype(DType::BF16))),
             "runs in f32, but --dtype bf16 was asked for: leave it out, or compile one with --dtype bf16".to_owned(),
+        ),
+        (
+            rest(&one, refusal(one.check_kv_cache(KvCache::Int8))),
+            "has a KV cache in bf16, but --kv-cache int8 was asked for: leave it out, or compile one with --kv-cache int8"
+                .to_owned(),
         ),
         (
             rest(&one, refusal(one.check_mesh(&mesh("model=2")))),

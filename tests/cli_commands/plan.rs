@@ -48,6 +48,25 @@ fn a_plan_that_fits() {
 }
 
 #[test]
+fn a_kv_cache_in_8_bits_is_planned() {
+    let arguments = format!("{ON_V5P} --kv-cache int8");
+    let run = plan(&arguments);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stdout.contains("bf16, KV cache in int8"), "{}", run.stdout);
+    let (plan, floats) = (json(&arguments), json(ON_V5P));
+    assert_eq!((&plan["kv_cache"], &floats["kv_cache"]), (&"int8".into(), &Value::Null));
+    // A byte an element, and a scale of four bytes for each head of 128.
+    let bytes = |plan: &Value| plan["memory"]["kv_cache_bytes"].as_u64().unwrap();
+    assert_eq!(bytes(&plan) * 2 * 128, bytes(&floats) * 132);
+    assert!(plan["limits"]["batch"].as_u64() > floats["limits"]["batch"].as_u64());
+    assert!(plan["phases"][0]["memory_bytes"].as_u64() < floats["phases"][0]["memory_bytes"].as_u64());
+
+    let run = super::run_lapidary(&["plan", "--model", "gemma2-2b", "--target", "cpu", "--kv-cache", "int4"]);
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.contains("no KV cache is `int4`"), "{}", run.stderr);
+}
+
+#[test]
 fn a_plan_that_does_not_fit_says_where_it_would() {
     let arguments = "--model gemma2-27b --target tpu:v5e:2x2 --batch 16 --context 4096";
     let run = plan(arguments);
