@@ -60,14 +60,15 @@ fn likelihoods(engine: &Engine, tokens: &[u32]) -> Vec<f32> {
 }
 
 /// Of a trained model, likelihoods in bf16 with a cache in 8 bits are as far from those in f32 as the errors of bf16 and
-/// those of codes together, by kernels as by decomposition. Independent errors add in their squares.
+/// those of codes together, by kernels as by decomposition. Independent errors add in their squares; some hundred tokens, a
+/// few of which have most of the error, tell that to within a half.
 #[test]
 fn likelihoods_are_near_those_of_a_cache_in_floats() {
     let Some(client) = support::cpu() else { return };
     let model = Model::builtin().unwrap();
     let text =
         "Once upon a time, there was a little girl named Mia. She had a cat named Fluff and a red ball. ";
-    let tokens = model.tokenizer().unwrap().encode(&text.repeat(4)).unwrap();
+    let tokens = model.tokenizer().unwrap().encode(&text.repeat(8)).unwrap();
     let of = |dtype, kv_cache, kernels| {
         let placement = single(&client).with_kernels(kernels);
         likelihoods(&engine(&placement, model.checkpoint(), dtype, kv_cache), &tokens)
@@ -86,7 +87,7 @@ fn likelihoods_are_near_those_of_a_cache_in_floats() {
     println!("bf16 {floats}, codes in f32 {alone}, in bf16 {by_kernels}, without kernels {decomposed}");
     assert!(alone > 0.0 && alone < 1.25 * floats, "codes cost {alone}, bf16 {floats}");
     for found in [by_kernels, decomposed] {
-        assert!(found < 1.25 * floats.hypot(alone), "{found} with a cache in 8 bits, {floats} without");
+        assert!(found < 1.5 * floats.hypot(alone), "{found} with a cache in 8 bits, {floats} without");
     }
 }
 
