@@ -12,7 +12,7 @@ use super::error::Reported;
 use super::manifest::{MemoryManifest, TopologyManifest};
 
 /// Folder that the compiler dumps into.
-pub(super) const DUMP: &str = "dump";
+pub(super) const DUMP: &str = "lapidary-dump";
 
 /// One program to compile.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

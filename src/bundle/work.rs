@@ -85,7 +85,7 @@ impl Job {
 
         let put =
             |name: &str, content: &[u8]| using(&self.folder.join(name), |path| fs::write(path, content));
-        put(EXECUTABLE_FILE, &executable.serialize()?)?;
+        put(EXECUTABLE_FILE, &without_dump(executable.serialize()?))?;
         let optimized = executable.optimized_program()?;
         let format = optimized.format.clone();
         put(OPTIMIZED_FILE, &hlo_module(optimized).ok_or(WorkError::NoOptimizedProgram(format))?)?;
@@ -113,6 +113,22 @@ impl Job {
         compiler.compile(&Program::stablehlo(&text), &import_flags(self.options(&compiler)))?;
         Ok(())
     }
+}
+
+/// A stored executable that does not dump again when it is loaded, into whatever directory that happens in: plugins store
+/// the options of its compilation with it. The field `xla_dump_to` of `DebugOptions` (109 in XLA's `xla.proto`) gets a number of
+/// the same length that no field has, so that whoever reads the message passes over it.
+fn without_dump(mut executable: Vec<u8>) -> Vec<u8> {
+    const DUMP_TO: [u8; 2] = [0xea, 0x06];
+    const NO_FIELD: [u8; 2] = [0xfa, 0x7f];
+    let field = [&DUMP_TO[..], &[DUMP.len() as u8], DUMP.as_bytes()].concat();
+    let places: Vec<usize> = memchr::memmem::find_iter(&executable, &field).collect();
+    for place in places {
+        if let Some(number) = executable.get_mut(place..place + NO_FIELD.len()) {
+            number.copy_from_slice(&NO_FIELD);
+        }
+    }
+    executable
 }
 
 fn using<T>(path: &Path, operation: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, WorkError> {

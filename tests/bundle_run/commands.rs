@@ -1,6 +1,7 @@
 //! The command with `--bundle`.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -15,7 +16,11 @@ struct Run {
 }
 
 fn lapidary(arguments: &[&str]) -> Run {
-    let output = lapidary_command().args(arguments).output().unwrap();
+    run_of(lapidary_command().args(arguments))
+}
+
+fn run_of(command: &mut Command) -> Run {
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
@@ -42,7 +47,11 @@ fn commands_run_from_a_bundle_and_say_so() {
         (fixture.model(), fixture.bundle("two").display().to_string(), prompts(&directory));
     let generate = ["generate", "--model", &model, "--token-ids", &ids, "-n", "6", "--ignore-eos", "--json"];
     let plain = json(&lapidary(&generate));
-    let run = lapidary(&[&generate[..], &["--bundle", &bundle, "-v"]].concat());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let from_bundle = [&generate[..], &["--bundle", &bundle, "-v"]].concat();
+    let run = run_of(lapidary_command().args(from_bundle).current_dir(&elsewhere));
+    // The plugin would dump a program as it loads it, had it been told to when it was compiled.
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     let bundled = json(&run);
     assert_eq!(bundled["generations"], plain["generations"]);
     assert_eq!(bundled["timings"]["compile_cached"], true);
