@@ -16,9 +16,10 @@ const OPTIMIZED_TEXT: &str = "after_optimizations.txt";
 /// What only the names of files contain that are dumped once optimizing has begun.
 const AFTER: &str = ".after_";
 
-/// Adds what makes a compiler dump a program before it optimizes it, and something as soon as it does.
+/// Adds what makes a compiler that dumps texts dump a program before it optimizes it, and something as soon as it does.
 pub(super) fn import_flags(options: CompileOptions) -> CompileOptions {
     options
+        .flag("xla_dump_hlo_as_text", CompilerFlag::Bool(true))
         .flag("xla_dump_hlo_as_proto", CompilerFlag::Bool(true))
         // Every pipeline of passes begins with something of this name, which changes nothing.
         .flag("xla_dump_hlo_pass_re", CompilerFlag::String("pipeline-start".to_string()))

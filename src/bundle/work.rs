@@ -72,7 +72,6 @@ impl Job {
         flags
             .fold(options, |options, (name, value)| options.flag(name, value.clone()))
             .flag("xla_dump_to", CompilerFlag::String(DUMP.to_string()))
-            .flag("xla_dump_hlo_as_text", CompilerFlag::Bool(true))
     }
 
     /// Compiles the program, writes what the compiler has made, and says what it says of it.
@@ -116,19 +115,29 @@ impl Job {
 }
 
 /// A stored executable that does not dump again when it is loaded, into whatever directory that happens in: plugins store
-/// the options of its compilation with it. The field `xla_dump_to` of `DebugOptions` (109 in XLA's `xla.proto`) gets a number of
-/// the same length that no field has, so that whoever reads the message passes over it.
+/// the options of its compilation with it. Their fields that ask for a dump get numbers of the same length that no field
+/// has, so that whoever reads the messages passes over them.
 fn without_dump(mut executable: Vec<u8>) -> Vec<u8> {
-    const DUMP_TO: [u8; 2] = [0xea, 0x06];
-    const NO_FIELD: [u8; 2] = [0xfa, 0x7f];
-    let field = [&DUMP_TO[..], &[DUMP.len() as u8], DUMP.as_bytes()].concat();
-    let places: Vec<usize> = memchr::memmem::find_iter(&executable, &field).collect();
+    // `xla_dump_to` of `DebugOptions`, field 109 in XLA's `xla.proto`, which becomes 2047.
+    let field = [&[0xea, 0x06, DUMP.len() as u8], DUMP.as_bytes()].concat();
+    renumber(&mut executable, &field, &[0xfa, 0x7f]);
+    // Its entry in `env_option_overrides` of `CompileOptionsProto`, field 7 in `compile_options.proto`, which becomes 15.
+    let text = |number: u8, text: &str| [&[number << 3 | 2, text.len() as u8], text.as_bytes()].concat();
+    let value = text(1, DUMP);
+    let entry = [text(1, "xla_dump_to"), vec![2 << 3 | 2, value.len() as u8], value].concat();
+    let field = [&[7 << 3 | 2, entry.len() as u8], &entry[..]].concat();
+    renumber(&mut executable, &field, &[15 << 3 | 2]);
+    executable
+}
+
+/// Writes another number at the beginning of a field, wherever it is.
+fn renumber(message: &mut [u8], field: &[u8], number: &[u8]) {
+    let places: Vec<usize> = memchr::memmem::find_iter(message, field).collect();
     for place in places {
-        if let Some(number) = executable.get_mut(place..place + NO_FIELD.len()) {
-            number.copy_from_slice(&NO_FIELD);
+        if let Some(old) = message.get_mut(place..place + number.len()) {
+            old.copy_from_slice(number);
         }
     }
-    executable
 }
 
 fn using<T>(path: &Path, operation: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, WorkError> {
