@@ -27,23 +27,8 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
     let text =
         "Once upon a time, there was a little girl named Mia. She had a cat named Fluff and a red ball. ";
     let tokens = model.tokenizer().unwrap().encode(&text.repeat(8)).unwrap();
-    // The last one decodes token by token: one row a step, over rings that have long wrapped.
-    let likelihoods = |dtype, kernels| {
-        let engine = engine(&client, &model, dtype, kernels);
-        let mut values = Vec::new();
-        for score in engine.score(std::slice::from_ref(&tokens), None).unwrap() {
-            values.extend(score.nll);
-        }
-        let mut batch = engine.batch(1, tokens.len()).unwrap();
-        batch.prefill(&[&tokens[..1]]).unwrap();
-        for pair in tokens.windows(2) {
-            let logits = batch.decode(&[Some(pair[0])]).unwrap().remove(0);
-            let top = logits.iter().copied().fold(f32::MIN, f32::max);
-            let total: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
-            values.push(top + total.ln() - logits[pair[1] as usize]);
-        }
-        values
-    };
+    let likelihoods =
+        |dtype, kernels| support::likelihoods(&engine(&client, &model, dtype, kernels), &tokens);
     let exact = likelihoods(DType::F32, Kernels::OFF);
     let error = |kernels| {
         let found = likelihoods(DType::BF16, kernels);

@@ -14,7 +14,7 @@ use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::program::KvCache;
 use lapidary::runtime::Client;
-use support::{max_difference, random};
+use support::{likelihoods, max_difference, random};
 
 /// What logits may differ by where sums are taken in another order: then one code in some ten thousand falls to the other
 /// side, which is a step of 1/127 of its head's greatest element.
@@ -39,24 +39,6 @@ fn model() -> (tempfile::TempDir, Checkpoint) {
 
 fn tokens(range: std::ops::Range<u32>) -> Vec<u32> {
     range.map(|token| 3 + token * 7 % 400).collect()
-}
-
-/// Negative log-likelihoods of a text, each by the tokens before it, scored at once and then decoded one by one: over
-/// rings that have long wrapped.
-fn likelihoods(engine: &Engine, tokens: &[u32]) -> Vec<f32> {
-    let mut values = Vec::new();
-    for score in engine.score(&[tokens.to_vec()], None).unwrap() {
-        values.extend(score.nll);
-    }
-    let mut batch = engine.batch(1, tokens.len()).unwrap();
-    batch.prefill(&[&tokens[..1]]).unwrap();
-    for pair in tokens.windows(2) {
-        let logits = batch.decode(&[Some(pair[0])]).unwrap().remove(0);
-        let top = logits.iter().copied().fold(f32::MIN, f32::max);
-        let total: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
-        values.push(top + total.ln() - logits[pair[1] as usize]);
-    }
-    values
 }
 
 /// Of a trained model, likelihoods in bf16 with a cache in 8 bits are as far from those in f32 as the errors of bf16 and

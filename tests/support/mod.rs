@@ -82,3 +82,21 @@ pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
     let difference = a.iter().zip(b).map(|(a, b)| (a - b).abs());
     difference.fold(0.0, |max, d| if d.is_nan() { f32::INFINITY } else { max.max(d) })
 }
+
+/// Negative log-likelihoods of a text, each by the tokens before it, scored at once and then decoded one by one: over
+/// rings that have long wrapped.
+pub fn likelihoods(engine: &Engine, tokens: &[u32]) -> Vec<f32> {
+    let mut values = Vec::new();
+    for score in engine.score(&[tokens.to_vec()], None).unwrap() {
+        values.extend(score.nll);
+    }
+    let mut batch = engine.batch(1, tokens.len()).unwrap();
+    batch.prefill(&[&tokens[..1]]).unwrap();
+    for pair in tokens.windows(2) {
+        let logits = batch.decode(&[Some(pair[0])]).unwrap().remove(0);
+        let top = logits.iter().copied().fold(f32::MIN, f32::max);
+        let total: f32 = logits.iter().map(|logit| (logit - top).exp()).sum();
+        values.push(top + total.ln() - logits[pair[1] as usize]);
+    }
+    values
+}

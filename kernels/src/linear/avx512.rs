@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 
 use half::bf16;
 
-use super::{Block, Element, OUTPUTS_AT_A_TIME};
+use super::{Block, Element, OUTPUTS_AT_A_TIME, rows_of};
 
 /// Elements of a register.
 const LANES: usize = 32;
@@ -49,12 +49,9 @@ fn tile<const R: usize, O: Element>(
     inputs: usize,
 ) {
     let outputs = weight.len() / inputs;
-    let x: [&[bf16]; R] = std::array::from_fn(|r| x.get(r * inputs..(r + 1) * inputs).unwrap_or_default());
+    let x: [&[bf16]; R] = rows_of(x, inputs);
     // Where there are fewer outputs, the last one is computed again and not stored.
-    let weight: [&[bf16]; OUTPUTS_AT_A_TIME] = std::array::from_fn(|o| {
-        let o = o.min(outputs - 1);
-        weight.get(o * inputs..(o + 1) * inputs).unwrap_or_default()
-    });
+    let weight: [&[bf16]; OUTPUTS_AT_A_TIME] = rows_of(weight, inputs);
     let mut sums = [[_mm512_setzero_ps(); OUTPUTS_AT_A_TIME]; R];
     let whole = inputs / LANES * LANES;
     for at in (0..whole).step_by(LANES) {

@@ -165,6 +165,17 @@ pub(crate) unsafe fn linear_of_bands(
     }
 }
 
+/// The first `N` rows of a matrix of `inputs` columns; where it has fewer, its last one again.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline(always)]
+fn rows_of<const N: usize>(matrix: &[bf16], inputs: usize) -> [&[bf16]; N] {
+    let last = (matrix.len() / inputs).saturating_sub(1);
+    std::array::from_fn(|row| {
+        let row = row.min(last);
+        matrix.get(row * inputs..(row + 1) * inputs).unwrap_or_default()
+    })
+}
+
 /// Some outputs of a layer, for all rows.
 struct Block<'a, O> {
     shape: LinearShape,

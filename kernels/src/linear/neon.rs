@@ -4,7 +4,7 @@ use std::arch::aarch64::{float32x4_t, vaddq_f32, vaddvq_f32, vdupq_n_f32};
 
 use half::bf16;
 
-use super::{Block, Columns, Element, OUTPUTS_AT_A_TIME};
+use super::{Block, Columns, Element, OUTPUTS_AT_A_TIME, rows_of};
 use crate::neon::{Dot, Products, VECTOR, Widened, load};
 
 /// Rows of `x` that share one look at the weight: sixteen sums, half of the registers.
@@ -75,12 +75,9 @@ unsafe fn tile<const R: usize, P: Products, O: Element>(
     inputs: usize,
 ) {
     let outputs = weight.len() / inputs;
-    let x: [&[bf16]; R] = std::array::from_fn(|r| x.get(r * inputs..(r + 1) * inputs).unwrap_or_default());
+    let x: [&[bf16]; R] = rows_of(x, inputs);
     // Where there are fewer outputs, the last one is computed again and not stored.
-    let weight: [&[bf16]; OUTPUTS_AT_A_TIME] = std::array::from_fn(|o| {
-        let o = o.min(outputs - 1);
-        weight.get(o * inputs..(o + 1) * inputs).unwrap_or_default()
-    });
+    let weight: [&[bf16]; OUTPUTS_AT_A_TIME] = rows_of(weight, inputs);
     // SAFETY: every processor of the architecture has NEON.
     let mut sums = [[[unsafe { vdupq_n_f32(0.0) }; VECTORS]; OUTPUTS_AT_A_TIME]; R];
     let whole = inputs / STEP * STEP;
