@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
 use super::exit::INTERRUPTED;
@@ -32,30 +31,37 @@ impl Drop for Catch {
 /// Starts handling Ctrl-C and termination requests.
 ///
 /// Outside a [`Catch`] they end the program at once, without running destructors: a plugin's threads may
-/// be in the middle of anything.
+/// be in the middle of anything. They are decided on where the signal arrives and not by a thread that is told of it:
+/// on a busy machine such a thread runs late, and would stop the next work for a Ctrl-C that meant the last.
 ///
 /// # Errors
 /// If the system refuses the handlers.
 pub fn install() -> std::io::Result<()> {
     // A file that would grow past the limit of `ulimit -f` is then an error like a full disk, and not the end.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::spawn(move || {
-        for signal in &mut signals {
-            if signal == SIGTERM {
-                TERMINATED.store(true, Ordering::SeqCst);
-            }
-            let at_rest = CATCHERS.load(Ordering::SeqCst) == 0;
-            if at_rest && signal == SIGINT && CONVERSING.load(Ordering::SeqCst) {
-                continue;
-            }
-            let asked_before = REQUESTED.swap(true, Ordering::SeqCst);
-            if asked_before || at_rest {
-                low_level::exit(INTERRUPTED.into());
-            }
-        }
-    });
+    // Made here, since a handler must not be the first to ask for it.
+    let requested = flag();
+    for signal in [SIGINT, SIGTERM] {
+        let requested = requested.clone();
+        // SAFETY: the action works on atomic numbers and ends the process by `_exit`, both of which a handler may do.
+        unsafe { low_level::register(signal, move || arrived(signal, &requested)) }?;
+    }
     Ok(())
+}
+
+/// What a signal does. Called by its handler: nothing in it may lock or allocate.
+fn arrived(signal: i32, requested: &AtomicBool) {
+    if signal == SIGTERM {
+        TERMINATED.store(true, Ordering::SeqCst);
+    }
+    let at_rest = CATCHERS.load(Ordering::SeqCst) == 0;
+    if at_rest && signal == SIGINT && CONVERSING.load(Ordering::SeqCst) {
+        return;
+    }
+    let asked_before = requested.swap(true, Ordering::SeqCst);
+    if asked_before || at_rest {
+        low_level::exit(INTERRUPTED.into());
+    }
 }
 
 /// From now on, Ctrl-C stops work under way and else does nothing: one that comes a moment after the work is done
