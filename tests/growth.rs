@@ -28,7 +28,7 @@ fn model(directory: &Path, window: usize, context: usize) -> Checkpoint {
 }
 
 fn on(placement: &Placement, checkpoint: &Checkpoint) -> Engine {
-    Engine::load(placement, checkpoint, Some(DType::F32), &mut |_| ControlFlow::Continue(())).unwrap()
+    support::engine(placement, checkpoint, Some(DType::F32))
 }
 
 fn single(client: &Client, checkpoint: &Checkpoint) -> Engine {

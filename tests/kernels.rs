@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::ops::ControlFlow;
-
 use lapidary::engine::{Engine, Kernels, Placement};
 use lapidary::graph::{DType, verify_program};
 use lapidary::hlo::{Module, Opcode};
@@ -16,7 +14,7 @@ use lapidary::runtime::{Client, CompileOptions, CustomCall, Program, kernels};
 
 fn engine(client: &Client, model: &Model, dtype: DType, kernels: Kernels) -> Engine {
     let placement = Placement::single(client, &client.addressable_devices()[0]).with_kernels(kernels);
-    Engine::load(&placement, model.checkpoint(), Some(dtype), &mut |_| ControlFlow::Continue(())).unwrap()
+    support::engine(&placement, model.checkpoint(), Some(dtype))
 }
 
 /// Likelihoods in bf16 are as close to those in f32 with kernels as without.
@@ -82,8 +80,7 @@ fn a_mesh_has_no_kernels() {
     let model = Model::builtin().unwrap();
     let mesh: lapidary::lower::Mesh = "model=2".parse().unwrap();
     let placement = Placement::new(&client, mesh, ShardingRules::transformer()).unwrap();
-    let engine =
-        Engine::load(&placement, model.checkpoint(), None, &mut |_| ControlFlow::Continue(())).unwrap();
+    let engine = support::engine(&placement, model.checkpoint(), None);
     let mut batch = engine.batch(1, 64).unwrap();
     let logits = batch.prefill(&[&[2, 100, 200]]).unwrap();
     assert!(logits[0].iter().all(|logit| logit.is_finite()));

@@ -22,7 +22,7 @@ const TOLERANCE: f32 = 5e-3;
 
 fn engine(placement: &Placement, checkpoint: &Checkpoint, dtype: DType, kv_cache: KvCache) -> Engine {
     let numerics = Numerics { dtype: Some(dtype), kv_cache };
-    Engine::load(placement, checkpoint, numerics, &mut |_| ControlFlow::Continue(())).unwrap()
+    support::engine(placement, checkpoint, numerics)
 }
 
 fn single(client: &Client) -> Placement {

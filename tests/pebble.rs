@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lapidary::engine::{Engine, GenerateOptions, Piece, Placement};
+use lapidary::engine::{GenerateOptions, Piece, Placement};
 use lapidary::graph::DType;
 use lapidary::model::Model;
 use serde::Deserialize;
@@ -61,8 +61,7 @@ fn greedy_continuations_equal_those_of_transformers() {
     let Some(client) = support::cpu() else { return };
     let model = Model::builtin().unwrap();
     let placement = Placement::single(&client, &client.addressable_devices()[0]);
-    let go_on = &mut |_| ControlFlow::Continue(());
-    let engine = Engine::load(&placement, model.checkpoint(), Some(DType::F32), go_on).unwrap();
+    let engine = support::engine(&placement, model.checkpoint(), Some(DType::F32));
     let continuations: Vec<Continuation> = golden("greedy.json");
     assert!(continuations.len() > 10);
     for golden in continuations {

@@ -14,7 +14,7 @@ fn engine() -> Option<Engine> {
     let client = support::cpu()?;
     let (_directory, checkpoint) = small("gemma2-windowed");
     let placement = lapidary::engine::Placement::single(&client, &client.devices()[0]);
-    Some(Engine::load(&placement, &checkpoint, None, &mut |_| ControlFlow::Continue(())).unwrap())
+    Some(support::engine(&placement, &checkpoint, None))
 }
 
 fn tokens(first: u32, length: u32) -> Vec<u32> {

@@ -10,11 +10,10 @@ mod command;
 mod encoded_models;
 mod support;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use encoded_models::{TOLERANCE, configs, decoded, encoded, greedy, load, sequences, single, worst};
-use lapidary::engine::{Engine, Kernels, Placement};
+use lapidary::engine::{Kernels, Placement};
 use lapidary::graph::DType;
 use lapidary::lower::{Mesh, ShardingRules};
 use lapidary::models::checkpoint::Checkpoint;
@@ -90,7 +89,7 @@ fn encoded_checkpoints_run_in_bf16() {
     {
         let (_directory, checkpoint) = encoded(&GemmaConfig::tiny(), "int4:32", stored);
         let placement = single(&client, Kernels::OFF);
-        let engine = Engine::load(&placement, &checkpoint, None, &mut |_| ControlFlow::Continue(())).unwrap();
+        let engine = support::engine(&placement, &checkpoint, None);
         assert_eq!(engine.dtype(), dtype, "{stored}");
     }
 }

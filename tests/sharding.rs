@@ -37,7 +37,7 @@ fn sequences() -> Vec<Vec<u32>> {
 }
 
 fn load(placement: &Placement, checkpoint: &Checkpoint) -> Engine {
-    Engine::load(placement, checkpoint, None, &mut |_| ControlFlow::Continue(())).unwrap()
+    support::engine(placement, checkpoint, None)
 }
 
 fn on_mesh(client: &Client, mesh: &str) -> Placement {

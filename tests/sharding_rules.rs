@@ -32,7 +32,7 @@ const SPLITS: [(&str, &str, &str); 6] = [
 ];
 
 fn load(placement: &Placement, checkpoint: &Checkpoint) -> Engine {
-    Engine::load(placement, checkpoint, None, &mut |_| ControlFlow::Continue(())).unwrap()
+    support::engine(placement, checkpoint, None)
 }
 
 fn load_whole(client: &Client, checkpoint: &Checkpoint) -> Engine {

@@ -24,7 +24,7 @@ fn engine() -> Option<Engine> {
 }
 
 fn on(placement: &Placement, checkpoint: &Checkpoint) -> Engine {
-    Engine::load(placement, checkpoint, Some(DType::F32), &mut |_| ControlFlow::Continue(())).unwrap()
+    support::engine(placement, checkpoint, Some(DType::F32))
 }
 
 /// Prompts of lengths below, at and beyond the window, one of them of several chunks' worth of programs.

@@ -77,6 +77,13 @@ fn quantized_products_of_every_target() {
     }
 }
 
+/// The same composites in the forms that the CPU's table chooses without them.
+#[test]
+fn composites_without_kernels() {
+    let Some(client) = plugin::cpu_client() else { return };
+    run::check(&client, &target::CPU, &cases::kernels());
+}
+
 /// Composites as our kernels: what they compute is what their decompositions do.
 #[test]
 fn kernels_compute_what_their_composites_say() {

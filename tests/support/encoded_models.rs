@@ -102,7 +102,7 @@ pub(crate) fn decoded(checkpoint: &Checkpoint) -> (TempDir, Checkpoint) {
 }
 
 pub(crate) fn load(placement: &Placement, checkpoint: &Checkpoint, dtype: DType) -> Engine {
-    Engine::load(placement, checkpoint, Some(dtype), &mut |_| ControlFlow::Continue(())).unwrap()
+    crate::support::engine(placement, checkpoint, Some(dtype))
 }
 
 pub(crate) fn single(client: &Client, kernels: Kernels) -> Placement {

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use lapidary::engine::{Engine, Placement};
+use lapidary::engine::cache::{ExecutableCache, ExecutableStore};
+use lapidary::engine::{Engine, Numerics, Placement};
 use lapidary::graph::DType;
 use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::{Architecture, GemmaConfig};
@@ -34,9 +35,15 @@ pub fn cpu_devices(count: usize) -> Option<Client> {
 }
 
 pub fn load(client: &Client, dir: &Path, dtype: Option<DType>) -> Engine {
-    let checkpoint = Checkpoint::open(dir).unwrap();
     let placement = Placement::single(client, &client.addressable_devices()[0]);
-    Engine::load(&placement, &checkpoint, dtype, &mut |_| ControlFlow::Continue(())).unwrap()
+    engine(&placement, &Checkpoint::open(dir).unwrap(), dtype)
+}
+
+/// An engine whose programs are compiled once for all tests: many of them run the same.
+pub fn engine(placement: &Placement, checkpoint: &Checkpoint, numerics: impl Into<Numerics>) -> Engine {
+    let engine = Engine::load(placement, checkpoint, numerics, &mut |_| ControlFlow::Continue(())).unwrap();
+    let store = ExecutableStore::new(env!("CARGO_TARGET_TMPDIR"), ExecutableStore::DEFAULT_MAX_BYTES);
+    engine.with_cache(ExecutableCache::new(store, placement.client()))
 }
 
 /// A model of a golden checkpoint's sizes with random weights: one layer of each kind.

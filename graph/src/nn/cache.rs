@@ -104,7 +104,7 @@ pub fn cache_in_order(
 /// A composite named `lapidary.cache_write` of `[cache, update, slots]`. Its decomposition writes a single token of a
 /// single row with `dynamic_update_slice`, which compilers do in place, and others with `scatter`: slicing the batch axis
 /// would gather a cache that is split over it. XLA's CPU compiler turns either, in bf16, into a conversion of the whole
-/// cache to f32 and back, and a copy.
+/// cache to f32 and back, and a copy: there the lowering writes a selection instead.
 ///
 /// # Errors
 /// If the shapes do not fit each other.

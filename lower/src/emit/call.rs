@@ -70,6 +70,9 @@ impl Emitter<'_> {
             // In place rather than as a private function: XLA would inline it anyway, and the operations
             // keep locations of their own.
             Err(_) => {
+                if let Some(write) = self.cache_write_by_selection(name, site) {
+                    return self.selected_cache_write(site, &write);
+                }
                 let operands = self.operands_in_turn(site, name)?;
                 self.inline(decomposition, &operands)
             }

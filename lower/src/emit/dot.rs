@@ -5,6 +5,7 @@ use std::fmt;
 use lapidary_graph::op::{DotDims, Precision};
 use lapidary_graph::{DType, TensorType};
 
+use super::merged_rows::MergedRows;
 use super::single_batch::SingleBatches;
 use super::statement::only;
 use super::zeros::resize;
@@ -34,12 +35,14 @@ impl Emitter<'_> {
 
         let padding = forms.row_padding.and_then(|rule| Padding::of(rule, &lhs.ty, &rhs.ty, dims));
         let single = SingleBatches::of(&lhs.ty, dims).filter(|_| forms.drops_single_batches);
+        let merging = MergedRows::of(&lhs.ty, dims).filter(|_| forms.merges_rows && self.placement.is_none());
         let product = match padding {
             None => {
                 let dot = site.beside(vec![lhs.clone(), rhs.clone()], product_type);
-                match single {
-                    None => self.product(&dot, dims, precision)?,
-                    Some(single) => self.product_without(&dot, &single, precision)?,
+                match (single, merging) {
+                    (Some(single), _) => self.product_without(&dot, &single, precision)?,
+                    (None, Some(merging)) => self.product_of_merged_rows(&dot, &merging, precision)?,
+                    (None, None) => self.product(&dot, dims, precision)?,
                 }
             }
             Some(padding) => {

@@ -1,18 +1,21 @@
 //! Functions and operations to text.
 
+mod cache_write;
 mod call;
 mod control;
 mod decoding;
 mod dot;
 mod extremum;
 mod indexing;
+mod merged_rows;
 mod ops;
 mod padding;
 mod single_batch;
 mod statement;
 mod zeros;
 
-use lapidary_graph::{FuncId, Function, Module, Operation, TensorType, ValueId};
+use lapidary_graph::op::BinaryKind;
+use lapidary_graph::{DType, FuncId, Function, Module, Operation, TensorType, ValueId};
 
 use crate::mlir::{Location, Names, Types, Value, Writer};
 use crate::sharding::Placement;
@@ -77,7 +80,23 @@ impl<'a> Emitter<'a> {
 
     /// Writes function `id` as the body of a region whose block arguments are its parameters.
     fn block(&mut self, id: FuncId) -> Result<(), LowerError> {
-        let types = self.function(id)?.ty().params;
+        let arguments = self.block_arguments(self.function(id)?.ty().params)?;
+        self.region_body(id, &arguments)
+    }
+
+    /// Writes a region's body that combines its two arguments, scalars of `dtype`, into one.
+    fn combining(&mut self, site: &Site<'_>, kind: BinaryKind, dtype: DType) -> Result<(), LowerError> {
+        let scalar = TensorType::scalar(dtype);
+        let arguments = self.block_arguments(vec![scalar.clone(), scalar.clone()])?;
+        self.writer.indent();
+        let results = self.binary(&site.beside(arguments, scalar), kind)?;
+        self.return_values("stablehlo.return", &results)?;
+        self.writer.dedent();
+        Ok(())
+    }
+
+    /// Starts a region's block, which takes arguments of these types.
+    fn block_arguments(&mut self, types: Vec<TensorType>) -> Result<Vec<Value>, LowerError> {
         let arguments: Vec<Value> = types.into_iter().map(|ty| self.writer.fresh(ty)).collect();
         if !arguments.is_empty() {
             self.writer.start_line()?;
@@ -88,7 +107,7 @@ impl<'a> Emitter<'a> {
             }
             self.writer.text(format_args!("):\n"))?;
         }
-        self.region_body(id, &arguments)
+        Ok(arguments)
     }
 
     /// Writes function `id` applied to `arguments` as the body of a region.

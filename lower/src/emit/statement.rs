@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use lapidary_graph::{FuncId, TensorType};
+use lapidary_graph::op::BinaryKind;
+use lapidary_graph::{DType, FuncId, TensorType};
 
 use super::Emitter;
 use crate::LowerError;
@@ -118,6 +119,7 @@ impl Emitter<'_> {
             match region {
                 Region::Block(body) => self.block(*body)?,
                 Region::Capturing(body, arguments) => self.region_body(*body, arguments)?,
+                Region::Combining(kind, dtype) => self.combining(site, *kind, *dtype)?,
             }
             self.writer.start_line()?;
             self.writer.text(format_args!("}}"))?;
@@ -155,4 +157,6 @@ pub(crate) enum Region<'s> {
     Block(FuncId),
     /// The function's parameters are these values of the surrounding text.
     Capturing(FuncId, &'s [Value]),
+    /// Two scalars, and what this makes of them.
+    Combining(BinaryKind, DType),
 }

@@ -19,6 +19,9 @@ pub const CPU: Target = Target {
         // the padding would cost more than the matvec.
         row_padding: Some(RowPadding { rows: 16, min_rhs_bytes: 1 << 20 }),
         drops_single_batches: false,
+        // Products with several free dimensions are brought into this form by transposing the right operand: the keys of a
+        // whole cache.
+        merges_rows: true,
         honours_precision: false,
     },
     // `maximum` that keeps NaN does not vectorise: the greatest of 512 f32 took 5 ns an element, as a selection
@@ -26,6 +29,9 @@ pub const CPU: Target = Target {
     scalar_extrema_by_selection: true,
     // Six matrices of 9216 x 4608 in a chain: 487 MiB of temporary memory, and 82 in turn.
     decodes_in_turn: true,
+    // An update of bf16 is one of f32, between a conversion of the whole cache and one back. A scatter is that too, and turns
+    // the cache around before and after: eight rows at 1000 positions decode half as fast with it.
+    narrow_cache_writes_by_selection: true,
     weights_by_groups: false,
     kernels: Cow::Borrowed(&[]),
     switched_off: Cow::Borrowed(&[]),

@@ -15,10 +15,12 @@ pub const CUDA: Target = Target {
         // The compiler drops them itself, but only once it has decided to transpose the keys of attention for one row:
         // decode then makes two copies of every layer's.
         drops_single_batches: true,
+        merges_rows: false,
         honours_precision: true,
     },
     scalar_extrema_by_selection: false,
     decodes_in_turn: false,
+    narrow_cache_writes_by_selection: false,
     weights_by_groups: true,
     kernels: Cow::Borrowed(&[]),
     switched_off: Cow::Borrowed(&[]),

@@ -32,6 +32,9 @@ pub struct Target {
     /// On one device, decode a weight in few bits no sooner than what it is multiplied with is there. The compiler would
     /// decode all of them first, and hold the whole model decoded.
     pub decodes_in_turn: bool,
+    /// On one device, write narrow floats into a KV cache by choosing what each of its slots then holds, rather than by an
+    /// update or a scatter.
+    pub narrow_cache_writes_by_selection: bool,
     /// Take weights in few bits by groups of their inputs (`lapidary_graph::nn::EncodedWeight`) where they have such: the
     /// compiler fuses products with codes and scales in no other arrangement.
     pub weights_by_groups: bool,
@@ -62,6 +65,8 @@ pub struct DotForms {
     pub row_padding: Option<RowPadding>,
     /// Drop batch dimensions of one element, which no padded dot has.
     pub drops_single_batches: bool,
+    /// On one device, merge the left operand's free dimensions, behind those of the batch, if there is a batch.
+    pub merges_rows: bool,
     /// Whether precision makes a difference. Where it does, f32 products are exact to f32 only at
     /// `Precision::Highest`.
     pub honours_precision: bool,
