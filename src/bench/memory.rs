@@ -9,11 +9,17 @@ pub fn peak_memory() -> Option<u64> {
     kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM")
 }
 
-/// Makes [`peak_memory`] start anew from what is resident now.
+/// Makes [`peak_memory`] start anew from what is resident now, once what was freed is given back: what measured the device
+/// before would count as the model's.
 ///
 /// # Errors
 /// If the system refuses; the peak is then still that of the whole process.
 pub fn reset_peak_memory() -> io::Result<()> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: glibc's allocator gives back pages that nobody has, and takes its own locks.
+    unsafe {
+        libc::malloc_trim(0)
+    };
     // proc(5): 5 resets the peak resident set size to the current one.
     fs::write("/proc/self/clear_refs", "5")
 }
