@@ -20,9 +20,10 @@ def _headline(results):
     revision = f"{machine['revision']}{' and changes' if machine['changed'] else ''}" if machine["revision"] else "unknown"
     loads = [round_["load_average"] for peer in results["peers"].values() for round_ in peer["rounds"]]
     busy = f"load average {min(loads):.1f} to {max(loads):.1f}; " if loads else ""
+    rounds = "1 round" if results["rounds"] == 1 else f"{results['rounds']} rounds, interleaved; median (least to most)"
     return (
         f"{layers}{asked['config']}, random weights, batch 1, {asked['threads']} threads on {machine['processor']}; "
-        f"{probed}{busy}{results['rounds']} rounds, interleaved; median (least to most); revision {revision}."
+        f"{probed}{busy}{rounds}; revision {revision}."
     )
 
 
