@@ -22,21 +22,9 @@ mod targets;
 mod terminal;
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-/// What a program left behind.
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-}
+use command::Run;
 
 /// `lapidary` with these arguments and nothing to read, not yet started.
 fn lapidary(arguments: &[&str]) -> Command {

@@ -14,28 +14,15 @@ mod written;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
+use command::Run;
 use lapidary::models::checkpoint::Checkpoint;
 use lapidary::models::config::GemmaConfig;
 use lapidary::models::dtype::StoredDtype;
 use lapidary::models::progress::Progress;
 use lapidary::models::quantize::{ModelFiles, QuantizeError, QuantizeOptions, QuantizeReport, quantize};
 use lapidary::models::synth::{SynthOptions, synth};
-
-/// What a command said and how it ended.
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-}
 
 /// `lapidary quantize` with these arguments and nothing to read, not yet started.
 fn command(arguments: &[&str]) -> Command {

@@ -34,8 +34,7 @@ impl Limits {
         limits
     }
 
-    /// Bytes a second that all threads read together, as a plain loop does, at this moment: other machines share the
-    /// memory.
+    /// Bytes a second that all threads read together at this moment, at best: other machines share the memory.
     pub fn bandwidth(&mut self) -> f64 {
         let part = self.words.len() / self.pool.threads();
         let mut best = f64::INFINITY;
@@ -43,7 +42,7 @@ impl Limits {
             let started = Instant::now();
             self.pool.run(self.pool.threads(), &|index| {
                 let words = &self.words[index * part..][..part];
-                black_box(words.iter().fold(0, |sum: u64, word| sum ^ word));
+                black_box(read(words));
             });
             best = best.min(started.elapsed().as_secs_f64());
         }
@@ -64,6 +63,36 @@ impl Limits {
         )
     }
 }
+
+/// Looks at all words, and asks for what comes well ahead, as the kernels do: the processor by itself asks too late, and
+/// reads a tenth less.
+fn read(words: &[u64]) -> u64 {
+    /// Words of a cache line.
+    const LINE: usize = 8;
+    let (lines, rest) = words.as_chunks::<LINE>();
+    let mut sums = [0; LINE];
+    for line in lines {
+        ask_for_what_follows(line);
+        for (sum, word) in sums.iter_mut().zip(line) {
+            *sum ^= word;
+        }
+    }
+    sums.iter().chain(rest).fold(0, |sum, word| sum ^ word)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ask_for_what_follows<T>(line: &T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+    let at = std::ptr::from_ref(line).cast::<i8>();
+    // SAFETY: asking for an address reads nothing, whatever is there.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(8 << 10));
+        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(2 << 10));
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn ask_for_what_follows<T>(_line: &T) {}
 
 /// Operations a second of products whose operands are in registers.
 fn peak(pool: &Pool) -> f64 {
