@@ -28,10 +28,11 @@ impl<'s> CacheWrite<'s> {
     fn of_narrow_floats(name: &str, site: &'s Site<'_>) -> Option<Self> {
         let [cache, update, slots] = site.operands.as_slice() else { return None };
         let [batch, heads, len, of_head @ ..] = cache.ty.dims.as_slice() else { return None };
-        let &[_, tokens] = slots.ty.dims.as_slice() else { return None };
+        let &[rows, tokens] = slots.ty.dims.as_slice() else { return None };
         let (batch, heads, len) = (*batch, *heads, *len);
         let narrow = cache.ty.dtype.is_float() && cache.ty.dtype.bits() < DType::F32.bits();
-        let fits = update.ty.dims == [&[batch, tokens, heads], of_head].concat() && slots.ty.dims[0] == batch;
+        let update_type = cache.ty.with_dims([&[batch, tokens, heads], of_head].concat());
+        let fits = update.ty == update_type && rows == batch && tokens > 0;
         (name == "lapidary.cache_write" && narrow && fits).then_some(Self {
             cache,
             update,
