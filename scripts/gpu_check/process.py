@@ -34,6 +34,7 @@ def run(command, log, seconds, environment=None, hear=None):
             stderr=stderr,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            preexec_fn=_heed_interrupts,
         )
         timers = [
             threading.Timer(max(0.1, seconds - GRACE_S), _signal, (child, signal.SIGINT)),
@@ -60,6 +61,11 @@ def run(command, log, seconds, environment=None, hear=None):
     if code and in_time:
         raise Failed(_reason(code, log))
     return "".join(lines), in_time
+
+
+def _heed_interrupts():
+    # A shell has what it runs in the background ignore them, and processes inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _object(line):

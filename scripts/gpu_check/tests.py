@@ -3,6 +3,7 @@
 import array
 import json
 import pathlib
+import signal
 import sys
 import tempfile
 import unittest
@@ -55,6 +56,8 @@ class ProcessTest(unittest.TestCase):
 
     def test_time_is_up(self):
         code = "import signal, time\ntry:\n print('{\"b\": 1}', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt:\n print('{\"c\": 2}', flush=True)"
+        # As in the background of a shell.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN))
         heard = []
         _, in_time = self.python(code, process.GRACE_S + 1.5, heard.append)
         self.assertEqual((heard, in_time), ([{"b": 1}, {"c": 2}], False))
