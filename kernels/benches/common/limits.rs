@@ -65,7 +65,7 @@ impl Limits {
 }
 
 /// Looks at all words, and asks for what comes well ahead, as the kernels do: the processor by itself asks too late, and
-/// reads a tenth less.
+/// reads up to a third less.
 fn read(words: &[u64]) -> u64 {
     /// Words of a cache line.
     const LINE: usize = 8;

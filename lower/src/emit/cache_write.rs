@@ -3,10 +3,11 @@
 use lapidary_graph::op::{BinaryKind, Comparison, GatherDims};
 use lapidary_graph::{DType, Literal, TensorType};
 
+use super::dot::is_narrow_float;
 use super::statement::{Region, only};
 use super::{Emitter, Signature, Site};
 use crate::LowerError;
-use crate::mlir::{Dense, I64Array, Value};
+use crate::mlir::{I64Array, Value};
 
 /// `[cache, update, slots]` of `lapidary_graph::nn::cache_write`, whose shapes go together.
 pub(super) struct CacheWrite<'s> {
@@ -30,7 +31,7 @@ impl<'s> CacheWrite<'s> {
         let [batch, heads, len, of_head @ ..] = cache.ty.dims.as_slice() else { return None };
         let &[rows, tokens] = slots.ty.dims.as_slice() else { return None };
         let (batch, heads, len) = (*batch, *heads, *len);
-        let narrow = cache.ty.dtype.is_float() && cache.ty.dtype.bits() < DType::F32.bits();
+        let narrow = is_narrow_float(cache.ty.dtype);
         let update_type = cache.ty.with_dims([&[batch, tokens, heads], of_head].concat());
         let fits = update.ty == update_type && rows == batch && tokens > 0;
         (name == "lapidary.cache_write" && narrow && fits).then_some(Self {
@@ -160,9 +161,6 @@ impl Emitter<'_> {
     }
 
     fn number(&mut self, site: &Site<'_>, number: i64) -> Result<Value, LowerError> {
-        let literal = Literal::int(DType::S32, number);
-        let constant = site.beside(Vec::new(), TensorType::scalar(DType::S32));
-        let attributes = format_args!(" {}", Dense(&literal));
-        only(self.statement(&constant, "stablehlo.constant", attributes, Signature::Results)?)
+        self.scalar(site, &Literal::int(DType::S32, number))
     }
 }

@@ -5,7 +5,7 @@ use lapidary_graph::{DType, Literal, TensorType};
 use super::statement::only;
 use super::{Emitter, Signature, Site};
 use crate::LowerError;
-use crate::mlir::{Dense, Value};
+use crate::mlir::Value;
 
 /// The composite of a product by a weight in few bits; its operands are the features and the codes, and others.
 const COMPOSITE: &str = "lapidary.quantized_linear";
@@ -43,9 +43,7 @@ impl Emitter<'_> {
         let ty = TensorType::scalar(word);
         let bits = self.converted(site, "stablehlo.bitcast_convert", element, ty.clone())?;
         let width = Literal::from_bytes(ty.clone(), &half_width(word)).map_err(unverified)?;
-        let constant = site.beside(Vec::new(), ty.clone());
-        let attributes = format_args!(" {}", Dense(&width));
-        let width = only(self.statement(&constant, "stablehlo.constant", attributes, Signature::Results)?)?;
+        let width = self.scalar(site, &width)?;
         // Twice by half of the width: a shift by all of it would be seen through.
         let mut zero = bits;
         for _ in 0..2 {

@@ -105,7 +105,8 @@ impl Padding {
     }
 }
 
-fn is_narrow_float(dtype: DType) -> bool {
+/// Whether this is a float of fewer bits than f32.
+pub(super) fn is_narrow_float(dtype: DType) -> bool {
     dtype.is_float() && dtype.bits() < DType::F32.bits()
 }
 

@@ -5,6 +5,7 @@ use lapidary_graph::op::{BinaryKind, Comparison, RngAlgorithm, UnaryKind};
 use lapidary_graph::scope::location;
 use lapidary_graph::{DType, Literal, LogicalAxes, Op, Operation};
 
+use super::statement::only;
 use super::{Emitter, Frame, Signature, Site};
 use crate::LowerError;
 use crate::mlir::{Dense, List, MAX_CONSTANT_BYTES, Value};
@@ -101,6 +102,11 @@ impl Emitter<'_> {
             return Err(LowerError::ConstantTooLarge { ty: value.ty().clone(), bytes, limit, location });
         }
         self.statement(site, "stablehlo.constant", format_args!(" {}", Dense(value)), Signature::Results)
+    }
+
+    /// Writes a scalar that an operation's form needs.
+    pub(super) fn scalar(&mut self, site: &Site<'_>, value: &Literal) -> Result<Value, LowerError> {
+        only(self.constant(&site.beside(Vec::new(), value.ty().clone()), value)?)
     }
 
     fn unary(&mut self, site: &Site<'_>, kind: UnaryKind) -> Result<Vec<Value>, LowerError> {

@@ -5,12 +5,12 @@
 //! results have the padded shape, which splits evenly; slicing the padding off and adding it move nothing
 //! between devices.
 
-use lapidary_graph::{Literal, TensorType};
+use lapidary_graph::TensorType;
 
 use super::statement::only;
 use super::{Emitter, Signature, Site};
 use crate::LowerError;
-use crate::mlir::{Dense, Location, Value};
+use crate::mlir::{Location, Value};
 use crate::sharding::Sharding;
 
 impl Emitter<'_> {
@@ -31,14 +31,8 @@ impl Emitter<'_> {
     /// Writes `value` as the entry's result carries it.
     pub(crate) fn with_padding(&mut self, value: Value, sharding: &Sharding) -> Result<Value, LowerError> {
         let value = self.constrained(value, sharding)?;
-        let scalar = TensorType::scalar(value.ty.dtype);
-        let zero = Literal::from_bytes(scalar.clone(), &vec![0; scalar.byte_size()])
-            .map_err(|error| LowerError::Unverified(error.to_string()))?;
-        let zero_site = boundary_site("pad", Vec::new(), scalar);
-        let attributes = format_args!(" {}", Dense(&zero));
-        let zero = only(self.statement(&zero_site, "stablehlo.constant", attributes, Signature::Results)?)?;
-
         let padded = value.ty.with_dims(sharding.padded_shape());
+        let zero = self.zero(&boundary_site("pad", Vec::new(), padded.clone()), padded.dtype)?;
         let none = vec![0; padded.rank()];
         let high: Vec<i64> =
             padded.dims.iter().zip(&value.ty.dims).map(|(padded, size)| (padded - size) as i64).collect();

@@ -1,11 +1,11 @@
 //! Zeros at the end of a dimension, for operations that compilers treat better when they are larger.
 
-use lapidary_graph::{Literal, TensorType};
+use lapidary_graph::{DType, Literal, TensorType};
 
 use super::statement::only;
-use super::{Emitter, Signature, Site};
+use super::{Emitter, Site};
 use crate::LowerError;
-use crate::mlir::{Dense, Value};
+use crate::mlir::Value;
 
 impl Emitter<'_> {
     /// Writes `value` with `added` zeros at the end of dimension `dim`.
@@ -16,19 +16,22 @@ impl Emitter<'_> {
         dim: usize,
         added: i64,
     ) -> Result<Value, LowerError> {
-        let scalar = TensorType::scalar(value.ty.dtype);
-        let zero = Literal::from_bytes(scalar.clone(), &vec![0; scalar.byte_size()])
-            .map_err(|error| LowerError::Unverified(error.to_string()))?;
-        let constant = format_args!(" {}", Dense(&zero));
-        let constant_site = site.beside(Vec::new(), scalar);
-        let zero =
-            only(self.statement(&constant_site, "stablehlo.constant", constant, Signature::Results)?)?;
+        let zero = self.zero(site, value.ty.dtype)?;
         let mut grown = value.ty.clone();
         resize(&mut grown, dim, added);
         let none = vec![0; grown.rank()];
         let high: Vec<i64> = (0..grown.rank()).map(|at| if at == dim { added } else { 0 }).collect();
         let pad = site.beside(vec![value, zero], grown);
         only(self.pad(&pad, &none, &high, &vec![0; high.len()])?)
+    }
+
+    /// Writes the scalar zero of this type.
+    pub(super) fn zero(&mut self, site: &Site<'_>, dtype: DType) -> Result<Value, LowerError> {
+        let scalar = TensorType::scalar(dtype);
+        let bytes = vec![0; scalar.byte_size()];
+        let zero =
+            Literal::from_bytes(scalar, &bytes).map_err(|error| LowerError::Unverified(error.to_string()))?;
+        self.scalar(site, &zero)
     }
 
     /// Writes the beginning of `value` that has the type `ty`.

@@ -65,7 +65,8 @@ pub struct DotForms {
     pub row_padding: Option<RowPadding>,
     /// Drop batch dimensions of one element, which no padded dot has.
     pub drops_single_batches: bool,
-    /// On one device, merge the left operand's free dimensions, behind those of the batch, if there is a batch.
+    /// On one device, merge the left operand's free dimensions behind those of the batch, where the right operand would
+    /// otherwise be transposed.
     pub merges_rows: bool,
     /// Whether precision makes a difference. Where it does, f32 products are exact to f32 only at
     /// `Precision::Highest`.
