@@ -47,9 +47,9 @@ impl Executables {
         self.maker = Arc::new(maker);
     }
 
-    /// Returns once all of `now` are there, having made those that were not, at the same time. Those of `later` are then
-    /// begun, but not waited for: [`get`](Self::get) does that. One that fails meanwhile is made again when it is
-    /// needed, and fails there.
+    /// Returns once all of `now` are there, having made those that were not, at the same time. Those of `later` are begun,
+    /// but not waited for: [`get`](Self::get) does that. Where there is something to do before, they let it go first. One
+    /// that fails meanwhile is made again when it is needed, and fails there.
     ///
     /// # Errors
     /// If one of `now` cannot be made.
@@ -58,7 +58,7 @@ impl Executables {
         let are_ready = self.table.are_ready(now);
         // All claims come before the first is acted upon, so that `later` knows of `now`.
         let (claims, ahead) = (self.table.claim(now, true), self.table.claim(later, false));
-        self.make_ahead(ahead);
+        self.make_ahead(ahead, !now.is_empty());
         let made = make_together(&self.maker, claims)
             .and_then(|()| now.iter().try_for_each(|program| self.wait_for(*program).map(drop)));
         if !are_ready {
@@ -93,6 +93,7 @@ impl Executables {
 
     /// Waits until nothing is made ahead any more.
     pub(super) fn settle(&self) {
+        self.table.ask_for_all();
         let threads = std::mem::take(&mut *lock(&self.ahead));
         for thread in threads {
             // A thread that panicked has said so, and its program is made again when it is needed.
@@ -111,13 +112,15 @@ impl Executables {
     }
 
     /// Makes programs in a thread of its own, one after the other: it has the time, and others need the processors.
-    fn make_ahead(&self, claims: Vec<Claim>) {
+    fn make_ahead(&self, claims: Vec<Claim>, others_go_first: bool) {
         if claims.is_empty() {
             return;
         }
         let (maker, table) = (Arc::clone(&self.maker), Arc::clone(&self.table));
         let make = move || {
-            table.let_others_go_first();
+            if others_go_first {
+                table.let_others_go_first(&claims.iter().map(Claim::program).collect::<Vec<_>>());
+            }
             for claim in claims {
                 if table.is_closing() {
                     return;

@@ -8,8 +8,9 @@ use super::{Executable, Maker};
 use crate::engine::cache::{CacheOutcome, Compilation, EngineProgram};
 use crate::engine::{EngineError, lock};
 
-/// How long what is made ahead lets what is waited for go first. An executable of the cache is there by then, alone and
-/// sooner than beside another. What takes longer is being compiled, which both can be at the same time.
+/// How long what is made ahead lets what is waited for go first, and run: an executable of the cache is there by then, and
+/// a short prompt is read, both sooner than with something else beside them. What takes longer is being compiled or has
+/// much to read, and something can be made meanwhile.
 const HEAD_START: Duration = Duration::from_secs(1);
 
 /// The table of an engine's executables, for all threads that make them.
@@ -23,8 +24,6 @@ pub(super) struct SharedTable {
 struct Table {
     slots: HashMap<EngineProgram, Slot>,
     compilations: Vec<Arc<Compilation>>,
-    /// Programs in the making that somebody waits for.
-    awaited: usize,
     waiting_time: Duration,
     closing: bool,
 }
@@ -32,7 +31,10 @@ struct Table {
 /// What is known of a program. One that nobody has begun has no slot.
 #[derive(Debug)]
 enum Slot {
-    InTheMaking,
+    InTheMaking {
+        /// Whether somebody has come for it meanwhile.
+        asked_for: bool,
+    },
     Ready(Executable),
 }
 
@@ -58,8 +60,7 @@ impl SharedTable {
         if table.slots.contains_key(&program) {
             return None;
         }
-        table.slots.insert(program, Slot::InTheMaking);
-        table.awaited += usize::from(awaited);
+        table.slots.insert(program, Slot::InTheMaking { asked_for: awaited });
         Some(Claim { table: Arc::clone(self), program, awaited })
     }
 
@@ -67,8 +68,13 @@ impl SharedTable {
     pub(super) fn ready_or_claim(self: &Arc<Self>, program: EngineProgram) -> Result<Executable, Claim> {
         let mut table = lock(&self.table);
         loop {
-            if let Some(Slot::Ready(executable)) = table.slots.get(&program) {
-                return Ok(executable.clone());
+            match table.slots.get_mut(&program) {
+                Some(Slot::Ready(executable)) => return Ok(executable.clone()),
+                Some(Slot::InTheMaking { asked_for }) => {
+                    *asked_for = true;
+                    self.changed.notify_all();
+                }
+                None => {}
             }
             if let Some(claim) = self.claim_one(&mut table, program, true) {
                 return Err(claim);
@@ -77,11 +83,26 @@ impl SharedTable {
         }
     }
 
-    /// Waits until no program that somebody waits for is in the making, or for [`HEAD_START`].
-    pub(super) fn let_others_go_first(&self) {
-        let others = |table: &mut Table| table.awaited > 0 && !table.closing;
+    /// Waits until somebody asks for one of `programs`, or for [`HEAD_START`].
+    pub(super) fn let_others_go_first(&self, programs: &[EngineProgram]) {
+        let is_asked_for = |table: &Table, program| {
+            matches!(table.slots.get(program), Some(Slot::InTheMaking { asked_for: true }))
+        };
+        let is_early = |table: &mut Table| {
+            !table.closing && !programs.iter().any(|program| is_asked_for(table, program))
+        };
         // Who holds a poisoned lock has changed nothing by half.
-        let _ = self.changed.wait_timeout_while(lock(&self.table), HEAD_START, others);
+        let _ = self.changed.wait_timeout_while(lock(&self.table), HEAD_START, is_early);
+    }
+
+    /// As if somebody had asked for all that is in the making.
+    pub(super) fn ask_for_all(&self) {
+        for slot in lock(&self.table).slots.values_mut() {
+            if let Slot::InTheMaking { asked_for } = slot {
+                *asked_for = true;
+            }
+        }
+        self.changed.notify_all();
     }
 
     /// Nothing is begun any more for which nobody waits.
@@ -147,8 +168,7 @@ impl Drop for Claim {
     /// Those who wait look again.
     fn drop(&mut self) {
         let mut table = lock(&self.table.table);
-        table.awaited -= usize::from(self.awaited);
-        if let Some(Slot::InTheMaking) = table.slots.get(&self.program) {
+        if let Some(Slot::InTheMaking { .. }) = table.slots.get(&self.program) {
             table.slots.remove(&self.program);
         }
         drop(table);

@@ -52,29 +52,41 @@ fn who_waits_for_a_failure_tries_himself() {
 }
 
 #[test]
-fn what_is_waited_for_goes_first() {
+fn what_is_made_ahead_begins_when_it_is_asked_for() {
     let table = Arc::new(SharedTable::default());
-    let ahead = table.claim(&[program(1)], false);
-    let started = Instant::now();
-    table.let_others_go_first();
-    assert!(started.elapsed() < Duration::from_millis(500), "nobody waits for anything");
-    let awaited = table.claim(&[program(2)], true);
+    let programs = [program(1), program(2)];
+    let _awaited = table.claim(&[program(3)], true);
+    let ahead = table.claim(&programs, false);
     let (sender, receiver) = channel();
-    let waiting = {
-        let table = Arc::clone(&table);
+    let begin = || {
+        let (table, sender) = (Arc::clone(&table), sender.clone());
         thread::spawn(move || {
-            table.let_others_go_first();
+            table.let_others_go_first(&programs);
             sender.send(()).unwrap();
         })
     };
-    assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err(), "somebody waits for the other");
-    drop(awaited);
-    receiver.recv().unwrap();
+    let waiting = begin();
+    assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err(), "nobody has come for either");
+    let asking = {
+        let table = Arc::clone(&table);
+        thread::spawn(move || table.ready_or_claim(program(2)).map_err(|claim| claim.program()))
+    };
+    receiver.recv_timeout(Duration::from_millis(500)).unwrap();
     waiting.join().unwrap();
+    // It comes to nothing, and who asked has to make it.
     drop(ahead);
-    // Nor does what ends wait.
-    let _awaited = table.claim(&[program(2)], true);
+    assert_eq!(asking.join().unwrap().unwrap_err(), program(2));
+}
+
+#[test]
+fn nothing_waits_for_others_when_all_is_to_be_done() {
+    let table = Arc::new(SharedTable::default());
+    let _ahead = table.claim(&[program(1)], false);
+    let started = Instant::now();
+    table.ask_for_all();
+    table.let_others_go_first(&[program(1)]);
+    let _other = table.claim(&[program(2)], false);
     table.close();
-    table.let_others_go_first();
-    assert!(table.is_closing());
+    table.let_others_go_first(&[program(2)]);
+    assert!(started.elapsed() < Duration::from_millis(500) && table.is_closing());
 }
