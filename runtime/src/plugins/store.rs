@@ -129,7 +129,7 @@ impl Store {
             .map_err(|source| Error::data_dir(&path, source))?;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Locked { store: self, _lock: file }),
+                Ok(()) => return Ok(Locked { store: self, lock: file }),
                 Err(TryLockError::WouldBlock) => waiting()?,
                 Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path, source)),
             }
@@ -146,7 +146,16 @@ impl Store {
 /// The store while this process alone may change it. The system drops the lock if the process dies.
 pub(super) struct Locked<'a> {
     store: &'a Store,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Locked<'_> {
+    /// Closing the file would not do where another thread has just started a process: until that becomes its program, it has
+    /// the file open as well.
+    fn drop(&mut self) {
+        // Where this fails, closing is what is left.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Locked<'_> {

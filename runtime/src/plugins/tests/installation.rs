@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,6 +12,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::super::install::install_package;
+use super::super::store::Store;
 use super::super::{
     Environment, Error, HOME_VARIABLE, InstallOptions, InstalledPlugin, Package, PluginKind, Progress, Step,
     Use, installed, remove,
@@ -319,6 +321,28 @@ fn removing_does_not_wait_for_an_installation() {
     .unwrap();
     assert!(refusals > 0);
     assert_eq!(remove(&environment, PluginKind::Cpu).unwrap().len(), 1);
+}
+
+/// A process that another thread starts has all files open for a moment, that of the lock among them.
+#[test]
+fn a_lock_ends_with_its_holder_whatever_others_start() {
+    let fixture = Fixture::new();
+    let environment = fixture.environment();
+    let store = Store::of(&environment).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    Command::new("true").status().unwrap();
+                }
+            });
+        }
+        let busy = || Err(Error::Busy { kind: PluginKind::Cpu });
+        let refused = (0..2000).filter(|_| store.lock(busy).is_err()).count();
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(refused, 0);
+    });
 }
 
 #[test]
