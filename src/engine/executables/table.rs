@@ -70,11 +70,12 @@ impl SharedTable {
         loop {
             match table.slots.get_mut(&program) {
                 Some(Slot::Ready(executable)) => return Ok(executable.clone()),
-                Some(Slot::InTheMaking { asked_for }) => {
+                // Told once: whoever waits is woken by it and comes here again.
+                Some(Slot::InTheMaking { asked_for }) if !*asked_for => {
                     *asked_for = true;
                     self.changed.notify_all();
                 }
-                None => {}
+                Some(Slot::InTheMaking { .. }) | None => {}
             }
             if let Some(claim) = self.claim_one(&mut table, program, true) {
                 return Err(claim);

@@ -71,7 +71,7 @@ fn what_is_made_ahead_begins_when_it_is_asked_for() {
         let table = Arc::clone(&table);
         thread::spawn(move || table.ready_or_claim(program(2)).map_err(|claim| claim.program()))
     };
-    receiver.recv_timeout(Duration::from_millis(500)).unwrap();
+    receiver.recv_timeout(Duration::from_millis(900)).unwrap();
     waiting.join().unwrap();
     // It comes to nothing, and who asked has to make it.
     drop(ahead);
@@ -88,5 +88,5 @@ fn nothing_waits_for_others_when_all_is_to_be_done() {
     let _other = table.claim(&[program(2)], false);
     table.close();
     table.let_others_go_first(&[program(2)]);
-    assert!(started.elapsed() < Duration::from_millis(500) && table.is_closing());
+    assert!(started.elapsed() < Duration::from_millis(900) && table.is_closing());
 }
