@@ -125,7 +125,8 @@ impl<'a> Call<'a> {
 
 impl Plugin {
     /// Makes `K` known to the plugin, for programs that run on host memory. Programs that call it must be compiled or
-    /// loaded after that. It stays known until the process ends.
+    /// loaded after that. It stays known until the process ends, and doing so again changes nothing. On any thread, at
+    /// any time: it waits for programs that are being compiled or loaded, which read what it changes.
     ///
     /// # Errors
     /// [`Unsupported`](crate::Error::Unsupported) if the plugin does not take custom calls, and its own error if it

@@ -16,7 +16,7 @@ use super::functions::{
     ClientPlatformName, ClientPlatformVersion, ClientProcessIndex, ExecutableDeserializeAndLoad,
 };
 use super::named_value::NamedValues;
-use super::{copy_slice, copy_string};
+use super::{copy_slice, copy_string, custom_call};
 use crate::{Attributes, HostMemory, Result, Shape};
 
 /// An owned `PJRT_Client`. Everything made by a client keeps it alive.
@@ -127,6 +127,7 @@ impl RawClient {
         args.program = program.as_ptr();
         args.compile_options = options.as_ptr().cast::<c_char>();
         args.compile_options_size = options.len();
+        let _lookups = custom_call::lookups();
         // SAFETY: program and options outlive the call; the executable returned is owned.
         unsafe {
             self.api.call(&mut args)?;
@@ -141,6 +142,7 @@ impl RawClient {
         args.client = self.as_ptr();
         args.serialized_executable = serialized.as_ptr().cast::<c_char>();
         args.serialized_executable_size = serialized.len();
+        let _lookups = custom_call::lookups();
         // SAFETY: the bytes outlive the call; the executable returned is owned.
         unsafe {
             self.api.call(&mut args)?;

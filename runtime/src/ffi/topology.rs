@@ -15,7 +15,7 @@ use super::functions::{
     TopologyDescriptionPlatformVersion, TopologyDescriptionSerialize,
 };
 use super::named_value::NamedValues;
-use super::{copy_slice, copy_string, named_value};
+use super::{copy_slice, copy_string, custom_call, named_value};
 use crate::{Attributes, DeviceDescription, Result};
 
 /// An owned `PJRT_TopologyDescription`.
@@ -126,6 +126,7 @@ impl RawTopology {
         args.program = program.as_ptr();
         args.compile_options = options.as_ptr().cast::<c_char>();
         args.compile_options_size = options.len();
+        let _lookups = custom_call::lookups();
         // SAFETY: topology, program and options outlive the call; the executable returned is owned.
         unsafe {
             self.api.call(&mut args)?;

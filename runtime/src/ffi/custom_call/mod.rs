@@ -3,8 +3,10 @@
 mod abi;
 mod frame;
 mod register;
+mod table;
 
 use super::abi::PjrtError;
 
 pub(crate) use frame::Frame;
 pub(crate) use register::register;
+pub(crate) use table::lookups;

@@ -8,13 +8,15 @@ use super::abi::{
     MetadataExtension, PluginExtension, RegisterHandler, VERSION,
 };
 use super::frame::Frame;
+use super::table;
 use crate::Result;
 use crate::custom_call::{Call, CustomCall};
 use crate::ffi::api::Api;
 
 const REGISTER: &str = "PJRT_FFI_Register_Handler";
 
-/// Registers `K` under its name for the platform that custom calls of `platform` programs are looked up under.
+/// Registers `K` under its name for the platform that custom calls of `platform` programs are looked up under, unless
+/// that was done before.
 ///
 /// # Errors
 /// [`Unsupported`](crate::Error::Unsupported) if the plugin has no FFI, and its own error if it refuses.
@@ -32,10 +34,12 @@ pub(crate) fn register<K: CustomCall>(api: &Api, platform: &str) -> Result<()> {
         platform_name_size: platform.len(),
         traits: 0,
     };
-    // SAFETY: the extension's size says that it has this function, which takes this struct; both names outlive the
-    // call and the handler is a function of this program.
-    let error = unsafe { function(&raw mut args) };
-    api.check(error, REGISTER)
+    table::once(api, K::NAME, entry::<K>, || {
+        // SAFETY: the extension's size says that it has this function, which takes this struct; both names outlive the
+        // call and the handler is a function of this program. Nobody reads or writes the plugin's handlers meanwhile.
+        let error = unsafe { function(&raw mut args) };
+        api.check(error, REGISTER)
+    })
 }
 
 /// The plugin's FFI extension, if it is one that registers handlers.
