@@ -7,8 +7,9 @@ mod support;
 use lapidary::engine::{Engine, Kernels, Placement};
 use lapidary::graph::{DType, verify_program};
 use lapidary::hlo::{Module, Opcode};
-use lapidary::lower::{LowerOptions, ShardingRules, lower, target};
+use lapidary::lower::{LowerOptions, ShardingRules, Target, lower, target};
 use lapidary::model::Model;
+use lapidary::models::config::GemmaConfig;
 use lapidary::models::program::{KvCache, Phase, ProgramShape, SamplerShape, build};
 use lapidary::runtime::{Client, CompileOptions, CustomCall, Program, kernels};
 
@@ -39,11 +40,24 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
     assert!(with <= 1.25 * without, "bf16 is {with} from f32 with kernels, {without} without");
 }
 
+/// All kernels for many rows of bf16.
+fn all_kernels() -> Vec<target::Kernel> {
+    vec![
+        target::LINEAR,
+        target::ATTENTION,
+        target::CACHE_WRITE,
+        target::RMS_NORM,
+        target::ROPE,
+        target::GEGLU,
+        target::RESIDUAL_ADD,
+    ]
+}
+
 /// Every projection and all attention is a call, under the names that the runtime registers.
 #[test]
 fn programs_call_the_kernels_that_the_runtime_has() {
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
+    let target = target::CPU.with_kernels(all_kernels());
     let calls_with = |kv_cache, phase, tokens: usize, dtype, name: &str| {
         let shape = ProgramShape { phase, batch: 2, tokens, capacity: tokens.max(256), dtype, kv_cache };
         let program = build(&config, &shape).unwrap();
@@ -65,6 +79,14 @@ fn programs_call_the_kernels_that_the_runtime_has() {
     // Keys and values.
     assert_eq!(calls(Phase::Decode, 1, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
     assert_eq!(calls(Phase::Prefill, 32, DType::BF16, kernels::CacheWrite::NAME), 2 * config.num_layers);
+    // Four norms a layer and the last one; queries and keys; two branches.
+    for (phase, tokens) in [(Phase::Decode, 1), (Phase::Prefill, 32)] {
+        let calls = |name| calls(phase, tokens, DType::BF16, name);
+        assert_eq!(calls(kernels::RmsNorm::NAME), 4 * config.num_layers + 1);
+        assert_eq!(calls(kernels::Rope::NAME), 2 * config.num_layers);
+        assert_eq!(calls(kernels::Geglu::NAME), config.num_layers);
+        assert_eq!(calls(kernels::ResidualAdd::NAME), 2 * config.num_layers);
+    }
     // Codes and scales of both.
     for (phase, tokens) in [(Phase::Decode, 1), (Phase::Prefill, 32), (Phase::Prefill, 1024)] {
         let calls = |name| calls_with(KvCache::Int8, phase, tokens, DType::BF16, name);
@@ -86,13 +108,41 @@ fn a_mesh_has_no_kernels() {
     assert!(logits[0].iter().all(|logit| logit.is_finite()));
 }
 
+/// What the plugin makes of a program with the kernels of `target`.
+fn compiled(client: &Client, target: &Target, config: &GemmaConfig, shape: &ProgramShape) -> Module {
+    let program = build(config, shape).unwrap();
+    let options = LowerOptions { target, mesh: None, rules: &ShardingRules::none() };
+    let text = lower(verify_program(&program.module).unwrap(), &options).unwrap();
+    let executable = client.compile(&Program::stablehlo(&text), &CompileOptions::new()).unwrap();
+    Module::from_bytes(&executable.optimized_program().unwrap().code).unwrap()
+}
+
+/// A layer makes as many operations as any other: XLA does not compute in one again what an earlier one did.
+#[test]
+fn programs_grow_with_their_layers() {
+    let Some(client) = support::cpu() else { return };
+    client.plugin().register_kernels().unwrap();
+    let target = target::CPU.with_kernels(all_kernels());
+    let operations = |phase, tokens, layers| {
+        let config = GemmaConfig::tiny().with_layers(layers).unwrap();
+        let kv_cache = KvCache::Dense;
+        let shape = ProgramShape { phase, batch: 1, tokens, capacity: 64, dtype: DType::BF16, kv_cache };
+        let module = compiled(&client, &target, &config, &shape);
+        module.computations().map(|(_, computation)| computation.instructions().count()).sum::<usize>()
+    };
+    for (phase, tokens) in [(Phase::Decode, 1), (Phase::Prefill, 16)] {
+        let [few, more, many] = [2, 4, 8].map(|layers| operations(phase, tokens, layers));
+        assert_eq!(many - more, 2 * (more - few), "2, 4 and 8 layers: {few}, {more}, {many} operations");
+    }
+}
+
 /// The cache is written where it lies: nothing else makes an array of its size, in any dtype.
 #[test]
 fn no_step_copies_or_converts_a_cache() {
     let Some(client) = support::cpu() else { return };
     client.plugin().register_kernels().unwrap();
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target = target::CPU.with_kernels(vec![target::LINEAR, target::ATTENTION, target::CACHE_WRITE]);
+    let target = target::CPU.with_kernels(all_kernels());
     let sampled = Phase::SampledDecode { steps: 1, sampler: SamplerShape::default() };
     for (phase, batch, kv_cache) in [
         (Phase::Decode, 1, KvCache::Dense),
@@ -102,11 +152,7 @@ fn no_step_copies_or_converts_a_cache() {
         (sampled, 2, KvCache::Int8),
     ] {
         let shape = ProgramShape { phase, batch, tokens: 1, capacity: 512, dtype: DType::BF16, kv_cache };
-        let program = build(&config, &shape).unwrap();
-        let options = LowerOptions { target: &target, mesh: None, rules: &ShardingRules::none() };
-        let text = lower(verify_program(&program.module).unwrap(), &options).unwrap();
-        let executable = client.compile(&Program::stablehlo(&text), &CompileOptions::new()).unwrap();
-        let module = Module::from_bytes(&executable.optimized_program().unwrap().code).unwrap();
+        let module = compiled(&client, &target, &config, &shape);
         let caches: Vec<u64> = config
             .layer_kinds
             .iter()

@@ -6,12 +6,14 @@
 mod attention;
 mod cache;
 mod dot;
+mod exponential;
 mod features;
 mod linear;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pool;
 mod quantized;
+mod rows;
 #[cfg(test)]
 mod test_data;
 #[cfg(target_arch = "x86_64")]
@@ -25,3 +27,4 @@ pub use features::{Features, Instructions};
 pub use linear::{LinearError, LinearResult, LinearShape, linear};
 pub use pool::Pool;
 pub use quantized::{Codes, EncodedWeight, QuantizedLinearError, Scales, quantized_linear};
+pub use rows::{RmsNormShape, RopeShape, RopeTables, RowsError, geglu, residual_add, rms_norm, rope};

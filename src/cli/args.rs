@@ -81,7 +81,7 @@ pub struct DeviceArgs {
     pub bundle: BundleArgs,
 
     /// Which parts of a model are kernels of ours on the CPU, instead of what the compiler makes of them: auto, off, or
-    /// names out of linear, quantized, attention, cache.
+    /// names out of linear, quantized, attention, cache, rows.
     #[arg(long, value_name = "auto|off|NAME,...", default_value_t = Kernels::AUTO)]
     pub kernels: Kernels,
 

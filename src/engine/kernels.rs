@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use lapidary_lower::Target;
 use lapidary_lower::target::{
-    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR,
+    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, GEGLU, Kernel, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR,
+    RESIDUAL_ADD, RMS_NORM, ROPE,
 };
 use lapidary_runtime::kernels::{Features, Instructions};
 
@@ -17,14 +18,12 @@ use super::{EngineError, Placement};
 /// composite on a mesh of several devices, since a compiler cannot split what it does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kernels {
-    linear: bool,
-    quantized: bool,
-    attention: bool,
-    cache: bool,
+    /// Which of [`NAMES`] are chosen.
+    chosen: [bool; NAMES.len()],
 }
 
 /// Their names, as they are chosen by.
-const NAMES: [&str; 4] = ["linear", "quantized", "attention", "cache"];
+const NAMES: [&str; 5] = ["linear", "quantized", "attention", "cache", "rows"];
 
 /// Not a choice of kernels.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,15 +32,12 @@ pub struct UnknownKernel(String);
 
 impl Kernels {
     /// All that there are.
-    pub const AUTO: Self = Self { linear: true, quantized: true, attention: true, cache: true };
+    pub const AUTO: Self = Self { chosen: [true; NAMES.len()] };
     /// None.
-    pub const OFF: Self = Self { linear: false, quantized: false, attention: false, cache: false };
+    pub const OFF: Self = Self { chosen: [false; NAMES.len()] };
 
     fn names(self) -> impl Iterator<Item = &'static str> {
-        NAMES
-            .into_iter()
-            .zip([self.linear, self.quantized, self.attention, self.cache])
-            .filter_map(|(name, chosen)| chosen.then_some(name))
+        NAMES.into_iter().zip(self.chosen).filter_map(|(name, chosen)| chosen.then_some(name))
     }
 
     /// The table of the platform that `placement` is on, with these kernels if they are for it; they are then known to
@@ -74,15 +70,18 @@ impl Kernels {
             true => (LINEAR, ATTENTION),
             false => (LINEAR_FEW_ROWS, DECODE_ATTENTION),
         };
-        let all = [
-            (self.linear, linear),
-            (self.quantized, QUANTIZED_LINEAR),
-            (self.attention, attention),
-            (self.cache, CACHE_WRITE),
+        // In the order of their names.
+        let all: [&[Kernel]; NAMES.len()] = [
+            &[linear],
+            &[QUANTIZED_LINEAR],
+            &[attention],
+            &[CACHE_WRITE],
+            &[RMS_NORM, ROPE, GEGLU, RESIDUAL_ADD],
         ];
-        let (on, off): (Vec<_>, Vec<_>) = all.into_iter().partition(|(chosen, _)| *chosen);
-        let kernels: Vec<Kernel> = on.into_iter().map(|(_, kernel)| kernel).collect();
-        let switched_off: Vec<&'static str> = off.into_iter().map(|(_, kernel)| kernel.composite).collect();
+        let (on, off): (Vec<_>, Vec<_>) = self.chosen.into_iter().zip(all).partition(|(chosen, _)| *chosen);
+        let kernels: Vec<Kernel> = on.into_iter().flat_map(|(_, kernels)| kernels).copied().collect();
+        let switched_off: Vec<&'static str> =
+            off.into_iter().flat_map(|(_, kernels)| kernels).map(|kernel| kernel.composite).collect();
         target.with_kernels(kernels).with_switched_off(switched_off)
     }
 }
@@ -114,12 +113,10 @@ impl FromStr for Kernels {
         }
         let mut kernels = Self::OFF;
         for name in text.split(',').map(str::trim) {
-            match name {
-                "linear" => kernels.linear = true,
-                "quantized" => kernels.quantized = true,
-                "attention" => kernels.attention = true,
-                "cache" => kernels.cache = true,
-                _ => return Err(UnknownKernel(name.to_string())),
+            let mut places = NAMES.into_iter().zip(&mut kernels.chosen);
+            match places.find(|(known, _)| *known == name) {
+                Some((_, chosen)) => *chosen = true,
+                None => return Err(UnknownKernel(name.to_string())),
             }
         }
         Ok(kernels)
@@ -132,17 +129,17 @@ mod tests {
 
     #[test]
     fn a_choice_reads_as_it_is_written() {
-        for text in ["auto", "off", "linear", "quantized", "attention", "cache", "linear,attention"] {
+        for text in ["auto", "off", "linear", "quantized", "attention", "cache", "rows", "linear,attention"] {
             assert_eq!(text.parse::<Kernels>().map(|kernels| kernels.to_string()), Ok(text.to_string()));
         }
-        assert_eq!("attention, cache, quantized, linear".parse(), Ok(Kernels::AUTO));
+        assert_eq!("attention, cache, rows, quantized, linear".parse(), Ok(Kernels::AUTO));
     }
 
     #[test]
     fn what_is_no_kernel_is_told() {
         let error = "linear,gelu".parse::<Kernels>().map_err(|error| error.to_string());
         let expected = "`gelu` is no kernel: choose `auto` for all, `off` for none, or names out of linear, quantized, \
-                        attention, cache, separated by commas";
+                        attention, cache, rows, separated by commas";
         assert_eq!(error, Err(expected.to_string()));
     }
 }

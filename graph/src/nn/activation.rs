@@ -41,11 +41,16 @@ pub fn gelu_tanh(b: &mut FunctionBuilder<'_>, x: ValueId) -> Result<ValueId, Bui
 
 /// The gated unit `gelu_tanh(gate) * up`, computed in f32 and rounded once to the operands' dtype.
 ///
-/// `gate` and `up` are `[..., ffn]`. Source: Shazeer, arXiv 2002.05202.
+/// `gate` and `up` are `[..., ffn]`. It is a composite named `lapidary.geglu` of `[gate, up]`. Source: Shazeer, arXiv
+/// 2002.05202.
 ///
 /// # Errors
 /// If the operands differ in type or are not floats.
 pub fn geglu(b: &mut FunctionBuilder<'_>, gate: ValueId, up: ValueId) -> Result<ValueId, BuildError> {
+    b.composite("lapidary.geglu", Vec::new(), [gate, up], |b, [gate, up]| gated(b, gate, up))
+}
+
+fn gated(b: &mut FunctionBuilder<'_>, gate: ValueId, up: ValueId) -> Result<ValueId, BuildError> {
     let dtype = b.ty(gate)?.dtype;
     let gate = b.convert(gate, DType::F32)?;
     let up = b.convert(up, DType::F32)?;

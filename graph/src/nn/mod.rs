@@ -1,6 +1,7 @@
 //! Neural-network compositions, written on the builder and made of primitive ops only.
 //!
-//! What some target may have a better kernel for is a composite: [`linear`], [`attention`] and [`cache_write`].
+//! What some target may have a better kernel for is a composite: [`linear`], [`attention`], [`cache_write`], and what rows go
+//! through between them: [`rms_norm`], [`rope`], [`geglu`] and [`residual_add`].
 
 mod activation;
 mod attention;
@@ -12,6 +13,7 @@ mod encoded;
 mod encoded_product;
 mod linear;
 mod norm;
+mod residual;
 mod rope;
 mod sampling;
 
@@ -24,6 +26,7 @@ pub use embed::{embed, scale};
 pub use encoded::{EncodedWeight, Weight};
 pub use linear::linear;
 pub use norm::rms_norm;
+pub use residual::residual_add;
 pub use rope::{RopeTables, rope, rope_tables};
 pub use sampling::{
     SamplingRows, TopTokens, any, argmax, first_non_finite, gumbel, log_softmax, log_sum_exp,

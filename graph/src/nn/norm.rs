@@ -1,12 +1,14 @@
 //! Normalisation.
 
 use crate::op::BinaryKind;
-use crate::{BuildError, DType, FunctionBuilder, Literal, ValueId};
+use crate::{Attr, BuildError, DType, FunctionBuilder, Literal, ValueId};
 
 /// Gemma's RMSNorm over the last dimension: `x / sqrt(mean(x^2) + eps) * (1 + weight)`.
 ///
 /// `x` is `[..., d]` and `weight` `[d]`. Everything is f32 until the one rounding to `x`'s dtype: folding
 /// the `1 +` into a stored bf16 weight would lose bits of it.
+///
+/// It is a composite named `lapidary.rms_norm` of `[x, weight]` with the attribute `eps`.
 ///
 /// # Errors
 /// If `weight` does not fit `x`'s last dimension.
@@ -16,6 +18,11 @@ pub fn rms_norm(
     weight: ValueId,
     eps: f64,
 ) -> Result<ValueId, BuildError> {
+    let attributes = vec![("eps".to_string(), Attr::Float(eps))];
+    b.composite("lapidary.rms_norm", attributes, [x, weight], |b, [x, weight]| normed(b, x, weight, eps))
+}
+
+fn normed(b: &mut FunctionBuilder<'_>, x: ValueId, weight: ValueId, eps: f64) -> Result<ValueId, BuildError> {
     let ty = b.ty(x)?;
     let wide = ty.with_dtype(DType::F32);
     let leading: Vec<usize> = (0..ty.rank().saturating_sub(1)).collect();

@@ -49,9 +49,18 @@ pub fn rope_tables(
 /// Rotates pairs `(x[i], x[i + head_dim/2])` of `x` `[batch, seq, heads, head_dim]` by the tables' angles,
 /// in f32, rounded once to `x`'s dtype. This is the half-split form that Gemma checkpoints are stored for.
 ///
+/// It is a composite named `lapidary.rope` of `[x, cos, sin]`.
+///
 /// # Errors
 /// If `x` and the tables do not belong together.
 pub fn rope(b: &mut FunctionBuilder<'_>, x: ValueId, tables: RopeTables) -> Result<ValueId, BuildError> {
+    let RopeTables { cos, sin } = tables;
+    b.composite("lapidary.rope", Vec::new(), [x, cos, sin], |b, [x, cos, sin]| {
+        rotated(b, x, RopeTables { cos, sin })
+    })
+}
+
+fn rotated(b: &mut FunctionBuilder<'_>, x: ValueId, tables: RopeTables) -> Result<ValueId, BuildError> {
     let ty = b.ty(x)?;
     let width = ty.dims.last().copied().unwrap_or(0);
     let last = ty.rank().saturating_sub(1);

@@ -3,7 +3,6 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod decode;
-mod exponential;
 mod held;
 mod part;
 mod prefill;

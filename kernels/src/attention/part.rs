@@ -6,9 +6,9 @@ use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use half::bf16;
 
 use super::AttentionNumbers;
-use super::exponential::{exp, tanh};
 use super::held::{Element, Half, Held};
 use crate::dot::dot;
+use crate::exponential::{exp, tanh};
 use crate::{Features, Instructions};
 
 /// Slots whose scores are computed before their values are read.

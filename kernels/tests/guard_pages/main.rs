@@ -8,6 +8,7 @@ mod attention;
 mod guarded;
 mod linear;
 mod quantized;
+mod rows;
 
 use half::bf16;
 use lapidary_kernels::{Features, Instructions};

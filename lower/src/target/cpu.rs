@@ -84,6 +84,38 @@ pub const CACHE_WRITE: Kernel = Kernel {
 pub const DECODE_ATTENTION: Kernel =
     Kernel { accepts: |operands, _| is_attention_in_bf16(operands) && queries(operands) == 1, ..ATTENTION };
 
+/// RMSNorm in bf16.
+pub const RMS_NORM: Kernel = Kernel {
+    composite: "lapidary.rms_norm",
+    call_target: "lapidary_rms_norm",
+    accepts: |operands, _| is_bf16(operands),
+    updates: None,
+};
+
+/// RoPE in bf16.
+pub const ROPE: Kernel = Kernel {
+    composite: "lapidary.rope",
+    call_target: "lapidary_rope",
+    accepts: |operands, _| operands.first().is_some_and(|x| x.dtype == DType::BF16),
+    updates: None,
+};
+
+/// The gate of the feed-forward in bf16.
+pub const GEGLU: Kernel = Kernel {
+    composite: "lapidary.geglu",
+    call_target: "lapidary_geglu",
+    accepts: |operands, _| is_bf16(operands),
+    updates: None,
+};
+
+/// A residual sum in bf16.
+pub const RESIDUAL_ADD: Kernel = Kernel {
+    composite: "lapidary.residual_add",
+    call_target: "lapidary_residual_add",
+    accepts: |operands, _| is_bf16(operands),
+    updates: None,
+};
+
 fn is_bf16(operands: &[TensorType]) -> bool {
     operands.iter().all(|operand| operand.dtype == DType::BF16)
 }

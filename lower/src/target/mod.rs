@@ -13,7 +13,10 @@ use std::num::NonZeroUsize;
 
 use lapidary_graph::{Attributes, TensorType};
 
-pub use cpu::{ATTENTION, CACHE_WRITE, CPU, DECODE_ATTENTION, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR};
+pub use cpu::{
+    ATTENTION, CACHE_WRITE, CPU, DECODE_ATTENTION, GEGLU, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR,
+    RESIDUAL_ADD, RMS_NORM, ROPE,
+};
 pub use cuda::CUDA;
 pub use tpu::TPU;
 

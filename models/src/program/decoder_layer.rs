@@ -210,7 +210,7 @@ impl DecoderLayer<'_> {
     }
 
     fn add_residual(&self, b: &mut FunctionBuilder<'_>, residual: ValueId, branch: ValueId) -> Built {
-        let sum = b.add(residual, branch)?;
+        let sum = b.scoped("residual", |b| nn::residual_add(b, residual, branch))?;
         b.sharding_constraint(sum, LogicalAxes::of(&["batch", "seq", "embed"]))
     }
 }

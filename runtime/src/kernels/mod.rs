@@ -4,6 +4,7 @@ mod attention;
 mod cache;
 mod linear;
 mod quantized;
+mod rows;
 
 use crate::{Plugin, Result};
 
@@ -12,6 +13,7 @@ pub use cache::CacheWrite;
 pub use lapidary_kernels::{Features, Instructions};
 pub use linear::Linear;
 pub use quantized::QuantizedLinear;
+pub use rows::{Geglu, ResidualAdd, RmsNorm, Rope};
 
 impl Plugin {
     /// Makes all kernels for host memory known to the plugin; see
@@ -24,6 +26,10 @@ impl Plugin {
         self.register_custom_call::<Linear>()?;
         self.register_custom_call::<QuantizedLinear>()?;
         self.register_custom_call::<Attention>()?;
-        self.register_custom_call::<CacheWrite>()
+        self.register_custom_call::<CacheWrite>()?;
+        self.register_custom_call::<RmsNorm>()?;
+        self.register_custom_call::<Rope>()?;
+        self.register_custom_call::<Geglu>()?;
+        self.register_custom_call::<ResidualAdd>()
     }
 }

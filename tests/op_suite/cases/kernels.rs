@@ -94,6 +94,40 @@ pub(crate) fn kernels() -> Suite {
             });
         }
     }
+    for (rows, width) in [(1, 1), (1, 300), (5, 33), (70, 2304)] {
+        let x = random.tensor(DType::BF16, &[rows, 1, width], Values::Moderate);
+        let weight = random.tensor(DType::BF16, &[width], Values::Moderate);
+        let other = random.tensor(DType::BF16, &[rows, 1, width], Values::Moderate);
+        let of_rows = format!("{rows} rows of {width}");
+        suite.add(
+            format!("norm of {of_rows}"),
+            DType::BF16,
+            vec![x.clone(), weight],
+            Tolerance::OfLargest(1.0),
+            |b, x| Ok(vec![nn::rms_norm(b, x[0], x[1], 1e-6)?]),
+        );
+        let both = vec![x, other];
+        suite.add(
+            format!("gate of {of_rows}"),
+            DType::BF16,
+            both.clone(),
+            Tolerance::OfLargest(1.0),
+            |b, x| Ok(vec![nn::geglu(b, x[0], x[1])?]),
+        );
+        suite.add(format!("sum of {of_rows}"), DType::BF16, both, Tolerance::Exact, |b, x| {
+            Ok(vec![nn::residual_add(b, x[0], x[1])?])
+        });
+    }
+    for (batch, tokens, heads, head_dim) in [(1, 1, 4, 8), (2, 3, 1, 6), (2, 70, 4, 64)] {
+        let x = random.tensor(DType::BF16, &[batch, tokens, heads, head_dim], Values::Moderate);
+        let positions: Vec<i128> = (0..(batch * tokens) as i128).map(|i| 3 * i).collect();
+        let inputs = vec![x, integers(&[batch, tokens], &positions)];
+        let subject = format!("rotation of {batch} x {tokens} x {heads} heads of {head_dim}");
+        suite.add(subject, DType::BF16, inputs, Tolerance::OfLargest(1.0), move |b, x| {
+            let tables = nn::rope_tables(b, x[1], head_dim, 10_000.0)?;
+            Ok(vec![nn::rope(b, x[0], tables)?])
+        });
+    }
     for (batch, tokens, len) in [(1, 1, 4), (1, 7, 16), (3, 1, 5), (2, 6, 5)] {
         let cache = random.tensor(DType::BF16, &[batch, 2, len, 8], Values::Moderate);
         let update = random.tensor(DType::BF16, &[batch, tokens, 2, 8], Values::Moderate);

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 };
 
 use super::super::AttentionNumbers;
-use super::super::exponential::{LN_2_HIGH, LN_2_LOW, SERIES};
+use crate::exponential::{LN_2_HIGH, LN_2_LOW, SERIES};
 use crate::tiles::{Sums, TILE};
 
 /// What the rows of a block see of a block of keys.

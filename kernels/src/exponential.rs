@@ -4,11 +4,11 @@
 const LEAST: f32 = -87.0;
 
 /// ln 2 in two parts, the first of which has few enough bits to be exact in a product with a small whole number.
-pub(super) const LN_2_HIGH: f32 = 0.693_359_4;
-pub(super) const LN_2_LOW: f32 = -2.121_944_4e-4;
+pub(crate) const LN_2_HIGH: f32 = 0.693_359_4;
+pub(crate) const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 /// `(exp(r) - 1 - r) / r^2`, from the highest power of `r` on.
-pub(super) const SERIES: [f32; 6] =
+pub(crate) const SERIES: [f32; 6] =
     [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5];
 
 /// `1.5 · 2^23`: added to a number of less than 2^22, it leaves the nearest whole number in the lowest bits.
@@ -19,7 +19,7 @@ const WHOLE: f32 = 12_582_912.0;
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, a polynomial for `exp(r)` and the exponent set to `n`. Source of the
 /// coefficients: Cephes, `expf`.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let shifted = x * std::f32::consts::LOG2_E + WHOLE;
     let n = shifted - WHOLE;
     let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
@@ -31,7 +31,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// `tanh(x)`, to 2e-7 absolutely; NaN for NaN.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh(x: f32) -> f32 {
     let size = x.abs();
     // Where the exponential would leave f32's range, tanh has long been 1.
     let size = if size > 20.0 { 20.0 } else { size };
