@@ -3,9 +3,9 @@
 /// A model. Source: `models/src/config/named.rs`.
 pub struct Model {
     pub name: &'static str,
-    hidden: usize,
-    ffn: usize,
-    heads: usize,
+    pub hidden: usize,
+    pub ffn: usize,
+    pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
 }
