@@ -13,7 +13,7 @@ pub enum Instructions {
     Avx2,
     /// AVX-512 with dot products of bf16 pairs (`VDPBF16PS`) and of bytes (`VPDPBUSD`).
     Avx512Bf16,
-    /// AMX tiles of bf16 (`TDPBF16PS`).
+    /// AMX tiles of bf16 (`TDPBF16PS`) and of bytes (`TDPBSSD`).
     AmxBf16,
     /// NEON, which every processor of aarch64 has: forms that are written for it.
     Neon,
@@ -99,7 +99,7 @@ fn processor_has(instructions: Instructions) -> bool {
         }
         // The tiles' results are rounded and stored with AVX-512.
         Instructions::AmxBf16 => {
-            processor_has(Instructions::Avx512Bf16) && has_amx_bf16() && tiles_are_permitted()
+            processor_has(Instructions::Avx512Bf16) && has_amx() && tiles_are_permitted()
         }
         Instructions::Neon | Instructions::NeonBf16 => false,
     }
@@ -122,11 +122,11 @@ fn processor_has(instructions: Instructions) -> bool {
     instructions == Instructions::Portable
 }
 
-/// CPUID leaf 7, subleaf 0: EDX bits 22 (AMX-BF16) and 24 (AMX-TILE).
+/// CPUID leaf 7, subleaf 0: EDX bits 22 (AMX-BF16), 24 (AMX-TILE) and 25 (AMX-INT8), which come together so far.
 #[cfg(target_arch = "x86_64")]
-fn has_amx_bf16() -> bool {
+fn has_amx() -> bool {
     let leaves = std::arch::x86_64::__cpuid(0).eax;
-    let amx = (1 << 22) | (1 << 24);
+    let amx = (1 << 22) | (1 << 24) | (1 << 25);
     leaves >= 7 && std::arch::x86_64::__cpuid_count(7, 0).edx & amx == amx
 }
 

@@ -5,6 +5,7 @@
 //! Developer's Manual, volume 2, TDPBF16PS. Inline assembly, as Rust's AMX intrinsics are not stable.
 
 pub(crate) mod round;
+pub(crate) mod stream;
 
 use std::arch::asm;
 use std::arch::x86_64::{
@@ -27,7 +28,7 @@ pub(crate) struct Pairs(pub(crate) [[u32; TILE]; TILE]);
 /// A tile of sums.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Sums(pub(crate) [[f32; TILE]; TILE]);
+pub(crate) struct Sums<T = f32>(pub(crate) [[T; TILE]; TILE]);
 
 impl Pairs {
     pub(crate) const ZERO: Self = Self([[0; TILE]; TILE]);

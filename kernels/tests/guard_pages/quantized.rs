@@ -9,17 +9,33 @@ use crate::{ROWS, forms, values};
 #[test]
 fn quantized_linear_keeps_to_its_slices() {
     let pool = Pool::new(2);
-    let sizes =
-        [(1, 2, 1), (1, 30, 5), (1, 126, 33), (3, 64, 37), (5, 16, 33), (9, 32, 32), (4, 48, 7), (7, 6, 34)];
+    let sizes = [
+        (1, 2, 1),
+        (1, 30, 5),
+        (1, 64, 16),
+        (1, 126, 33),
+        (1, 192, 41),
+        (3, 64, 37),
+        (5, 16, 33),
+        (9, 32, 32),
+        (4, 48, 7),
+        (7, 6, 34),
+    ];
+    // Rows with what is no number go other ways than those without.
+    let numbers =
+        |count| values(count, 1).into_iter().map(|x| if x.is_finite() { x } else { bf16::ONE }).collect();
     for rows in ROWS {
-        for (groups, group, outputs) in sizes {
+        for ((groups, group, outputs), finite) in
+            sizes.into_iter().flat_map(|size| [(size, true), (size, false)])
+        {
             let inputs = groups * group;
             let shape = LinearShape { rows, inputs, outputs };
             let bytes: Vec<u8> = (0..outputs * inputs).map(|i| (i * 37 + i / 256) as u8).collect();
             let signed: Vec<i8> = bytes.iter().map(|&byte| byte as i8).collect();
             let scales = values(outputs * groups, 3);
             for side in SIDES {
-                let x = Guarded::new(&values(rows * inputs, 1), side);
+                let x: Vec<bf16> = if finite { numbers(rows * inputs) } else { values(rows * inputs, 1) };
+                let x = Guarded::new(&x, side);
                 let int8 = Guarded::new(&signed, side);
                 let int4 = Guarded::new(&bytes[..outputs * inputs / 2], side);
                 let wide: Vec<f32> = scales.iter().map(|scale| scale.to_f32()).collect();

@@ -3,23 +3,19 @@
 //! All of `x` stays in the second-level cache, and the weight is read once, 16 rows side by side from one end to the
 //! other: the tiles of their sums never leave the registers.
 
-use std::arch::asm;
-
 use half::bf16;
 
 use super::turned::Turned;
 use super::{BAND, Element, Out};
 use crate::Pool;
-use crate::tiles::{Pairs, Registers, STEP, Sums, TILE};
+use crate::tiles::stream::{MAX_SIDE, OfBf16, Strip, stream};
+use crate::tiles::{Pairs, Registers, Sums, TILE};
 
 /// Rows of `x` up to which this is the way: as many tiles as there are registers for sums.
-pub(super) const MAX_ROWS: usize = 4 * TILE;
+pub(super) const MAX_ROWS: usize = MAX_SIDE * TILE;
 
 /// Bytes of weight that a thread takes at a time.
 const PART_BYTES: usize = 1 << 20;
-
-/// How many steps ahead the weight is asked for: the latency of memory at the speed of one core.
-const AHEAD: usize = 16;
 
 /// Steps in a block of the turned `x`, which is for turning it in parallel: with one band, the order is the same for any.
 const DEPTH: usize = 16;
@@ -111,78 +107,10 @@ impl<O: Element> Layer<'_, O> {
     #[inline]
     unsafe fn multiply<const SIDE: usize>(&self, row: usize, next: usize, sums: &mut [Sums; SIDE]) {
         let row_bytes = self.inputs * size_of::<bf16>();
-        let steps = self.inputs / STEP;
-        let beyond = AHEAD.min(steps);
         // SAFETY: the row exists.
-        let weight = unsafe { self.weight.as_ptr().byte_add(row * row_bytes) };
-        // In the last steps, what lies ahead is in the next rows.
-        let within = beyond * 64;
-        let to_next = ((next - row) * row_bytes).wrapping_sub(row_bytes);
-        let (first, then) = if steps > beyond { (steps - beyond, beyond) } else { (steps, 0) };
-        let ahead = if steps > beyond { within } else { within.wrapping_add(to_next) };
-        // SAFETY: reads 16 rows of 64 bytes at each step of the weight, and `SIDE` tiles of `x`, which has as many steps;
-        // the sums are `SIDE` tiles; tile registers belong to nobody else. A prefetch of any address is harmless.
-        unsafe {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "2:",
-                "lea {line}, [{weight} + {ahead}]",
-                ".rept 16",
-                "prefetcht0 [{line}]",
-                "add {line}, {stride}",
-                ".endr",
-                "mov {line:e}, 64",
-                "tileloadd tmm4, [{weight} + {stride}]",
-                "tileloadd tmm5, [{turned} + {line}]",
-                "tdpbf16ps tmm0, tmm4, tmm5",
-                ".if {side} > 1",
-                "tileloadd tmm6, [{turned} + {line} + 1024]",
-                "tdpbf16ps tmm1, tmm4, tmm6",
-                ".endif",
-                ".if {side} > 2",
-                "tileloadd tmm7, [{turned} + {line} + 2048]",
-                "tdpbf16ps tmm2, tmm4, tmm7",
-                ".endif",
-                ".if {side} > 3",
-                "tileloadd tmm5, [{turned} + {line} + 3072]",
-                "tdpbf16ps tmm3, tmm4, tmm5",
-                ".endif",
-                "add {weight}, 64",
-                "add {turned}, {side} * 1024",
-                "dec {first}",
-                "jnz 2b",
-                "add {ahead}, {to_next}",
-                "mov {first}, {then}",
-                "xor {then:e}, {then:e}",
-                "test {first}, {first}",
-                "jnz 2b",
-                "tilestored [{sums} + {line}], tmm0",
-                ".if {side} > 1",
-                "tilestored [{sums} + {line} + 1024], tmm1",
-                ".endif",
-                ".if {side} > 2",
-                "tilestored [{sums} + {line} + 2048], tmm2",
-                ".endif",
-                ".if {side} > 3",
-                "tilestored [{sums} + {line} + 3072], tmm3",
-                ".endif",
-                side = const SIDE,
-                sums = in(reg) sums.as_mut_ptr(),
-                stride = in(reg) row_bytes,
-                line = out(reg) _,
-                weight = inout(reg) weight => _,
-                turned = inout(reg) self.turned.as_ptr() => _,
-                ahead = inout(reg) ahead => _,
-                to_next = in(reg) to_next,
-                first = inout(reg) first => _,
-                then = inout(reg) then => _,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
-            );
-        }
+        let start = unsafe { self.weight.as_ptr().cast::<u8>().add(row * row_bytes) };
+        let strip = Strip { start, row_bytes, to_next: (next - row) * row_bytes };
+        // SAFETY: the caller's promise: 16 rows, and `x` has `SIDE` tiles for each step.
+        unsafe { stream::<OfBf16, SIDE>(strip, self.turned.as_ptr().cast(), sums) };
     }
 }

@@ -1,6 +1,7 @@
 //! Layers of more than one row, as products of tiles.
 
 mod blocks;
+mod bytes;
 mod inputs;
 mod narrow;
 mod wide;
@@ -12,11 +13,16 @@ use super::output::Output;
 use crate::{LinearResult, Pool};
 use blocks::Block;
 
-/// Rows of `x` up to which tiles are no faster.
+/// Rows of `x` up to which tiles are no faster where codes are decoded for them.
 const FEW_ROWS: usize = 3;
 
 /// Whether tiles are the way for a layer.
 pub(super) fn takes(layer: &Layer<'_>) -> bool {
+    bytes::takes(layer) || decoded(layer)
+}
+
+/// Whether tiles are that with codes that become bf16.
+fn decoded(layer: &Layer<'_>) -> bool {
     layer.shape.rows > FEW_ROWS && (narrow::takes(layer) || wide::takes(layer))
 }
 
@@ -25,6 +31,12 @@ pub(super) fn takes(layer: &Layer<'_>) -> bool {
 /// # Safety
 /// The processor has AMX with bf16 and AVX-512 F, BW, VL and BF16; [`takes`] says yes; `out` is the layer's.
 pub(super) unsafe fn linear(pool: &Pool, layer: &Layer<'_>, out: LinearResult<'_>) {
+    // SAFETY: the caller's promise.
+    if let Some(x) = bytes::takes(layer).then(|| unsafe { bytes::digits(layer) }).flatten() {
+        // SAFETY: the caller's promise.
+        unsafe { bytes::linear(pool, layer, &x, &Output::new(out, layer.shape)) };
+        return;
+    }
     match layer.codes() {
         // SAFETY: the caller's promise.
         Codes::Int8(_) => unsafe { linear_of::<2, Int8>(pool, layer, out) },

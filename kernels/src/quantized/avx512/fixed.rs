@@ -30,10 +30,10 @@ use super::bytes::{BYTES, Bytes, LANES};
 use crate::quantized::layer::Layer;
 
 /// Digits of a number.
-pub(super) const DIGITS: usize = 3;
+pub(in super::super) const DIGITS: usize = 3;
 
 /// Bits of a digit.
-pub(super) const DIGIT: u32 = 8;
+pub(in super::super) const DIGIT: u32 = 8;
 
 /// Bits that a number has below the highest of the row's largest.
 const FRACTION: i32 = 21;
@@ -41,44 +41,44 @@ const FRACTION: i32 = 21;
 /// A register's bytes, aligned as loads like it.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-pub(super) struct Line([u8; BYTES]);
+pub(in super::super) struct Line([u8; BYTES]);
 
 impl Line {
-    pub(super) const ZERO: Self = Self([0; BYTES]);
+    pub(in super::super) const ZERO: Self = Self([0; BYTES]);
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn load(&self) -> __m512i {
+    pub(in super::super) fn load(&self) -> __m512i {
         // SAFETY: a line is an aligned register.
         unsafe { _mm512_load_si512(self.0.as_ptr().cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn store(&mut self, register: __m512i) {
+    pub(in super::super) fn store(&mut self, register: __m512i) {
         // SAFETY: as above.
         unsafe { _mm512_store_si512(self.0.as_mut_ptr().cast(), register) }
     }
 }
 
 /// The digits of a block of `x`, the highest first, each in the order of the codes.
-pub(super) type Digits<const V: usize> = [[Line; V]; DIGITS];
+pub(in super::super) type Digits<const V: usize> = [[Line; V]; DIGITS];
 
 /// All rows of `x`.
-pub(super) struct FixedPoint<const V: usize> {
+pub(in super::super) struct FixedPoint<const V: usize> {
     /// `[rows, blocks]`.
-    pub(super) blocks: Vec<Digits<V>>,
+    pub(in super::super) blocks: Vec<Digits<V>>,
     /// What the bias of codes adds to [`products`], with the other sign, `[rows, blocks]`.
-    pub(super) unbias: Vec<Line>,
-    pub(super) rows: Vec<Row>,
+    pub(in super::super) unbias: Vec<Line>,
+    pub(in super::super) rows: Vec<Row>,
 }
 
 /// What there is once for a row of `x`.
-pub(super) struct Row {
+pub(in super::super) struct Row {
     /// What the whole numbers count.
-    pub(super) unit: f64,
+    pub(in super::super) unit: f64,
     /// What the bias of codes adds to all products of the row, with the other sign.
-    pub(super) unbias: i64,
+    pub(in super::super) unbias: i64,
 }
 
 impl<const V: usize> FixedPoint<V> {
@@ -87,7 +87,7 @@ impl<const V: usize> FixedPoint<V> {
     /// # Safety
     /// The processor has AVX-512 F, BW and VNNI.
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) unsafe fn of<E: Bytes<V>>(layer: &Layer<'_>) -> Option<Self> {
+    pub(in super::super) unsafe fn of<E: Bytes<V>>(layer: &Layer<'_>) -> Option<Self> {
         let (rows, per_row) = (layer.shape.rows, layer.shape.inputs.div_ceil(E::INPUTS));
         let mut blocks = vec![[[Line::ZERO; V]; DIGITS]; rows * per_row];
         let mut unbias = vec![Line::ZERO; rows * per_row];
@@ -161,7 +161,7 @@ unsafe fn write<const V: usize, E: Bytes<V>>(x: &[bf16], shift: i32, block: &mut
 /// The processor has AVX-512 F and VNNI.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-pub(super) unsafe fn products<const V: usize>(
+pub(in super::super) unsafe fn products<const V: usize>(
     bytes: [__m512i; V],
     [high, middle, low]: &Digits<V>,
     start: __m512i,

@@ -2,7 +2,7 @@
 //! numbers](fixed). The codes are read once, from one end of the weight to the other, at the speed of memory.
 
 pub(super) mod bytes;
-mod fixed;
+pub(super) mod fixed;
 pub(super) mod groups;
 mod scales;
 
@@ -27,7 +27,7 @@ use scales::RowsOfScales;
 const ROWS_AT_A_TIME: usize = 4;
 
 /// Outputs that share a look at `x`, where it has one row.
-const OUTPUTS_AT_A_TIME: usize = 2;
+const OUTPUTS_AT_A_TIME: usize = 4;
 
 /// How far ahead codes are asked for, in bytes, twice: to be in the second-level cache, further than the latency of memory at
 /// the speed of one core and into the next pages, as what the processor asks for by itself ends with each page; and to be
@@ -36,7 +36,7 @@ const FAR_AHEAD: usize = 8192;
 const AHEAD: usize = 1024;
 
 /// Inputs up to which the sum of products of biased codes and digits of a whole row is less than `2^31`.
-const MAX_INPUTS: usize = 1 << 16;
+pub(super) const MAX_INPUTS: usize = 1 << 16;
 
 /// Whether the products of a lane are all of one group.
 pub(super) fn lanes_have_one_group(layer: &Layer<'_>) -> bool {
@@ -73,7 +73,7 @@ unsafe fn linear_of<const V: usize, E: Bytes<V>>(pool: &Pool, layer: &Layer<'_>,
         return false;
     };
     // SAFETY: the caller's promise.
-    by_outputs(pool, layer, out, 1, |part, sums| unsafe { operands.outputs(part, sums) });
+    by_outputs(pool, layer, out, OUTPUTS_AT_A_TIME, |part, sums| unsafe { operands.outputs(part, sums) });
     true
 }
 
