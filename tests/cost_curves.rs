@@ -27,9 +27,9 @@ fn test(depth: usize, batch: usize, tokens_per_s: f64) -> Value {
 
 fn job(varied: &str, layers: usize, tests: &[Value]) -> Value {
     let programs = [
-        ("decode_b1_t1_c512_bf16", 1.0),
+        ("sampled_decode_b1_t1_c512_bf16_s1", 1.0),
         ("prefill_b1_t16_c128_bf16", 2.0),
-        ("prefill_b1_t512_c512_bf16", 3.0),
+        ("sampled_prefill_b1_t512_c512_bf16", 3.0),
     ];
     let programs: Vec<Value> =
         programs.iter().map(|(name, seconds)| json!({ "name": name, "seconds": seconds })).collect();

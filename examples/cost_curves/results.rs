@@ -57,7 +57,7 @@ pub struct Peak {
 /// A compiled program.
 #[derive(Deserialize, Debug)]
 pub struct Program {
-    /// Its identifier, such as `prefill_b1_t512_c512_bf16`.
+    /// Its identifier, such as `sampled_prefill_b1_t512_c512_bf16`.
     pub name: String,
     /// Seconds that it took to compile.
     pub seconds: f64,
@@ -136,9 +136,9 @@ impl Test {
 }
 
 impl Program {
-    /// Tokens that each row takes in a step, if the program is of `phase`.
+    /// Tokens that each row takes in a step, if the program is of `phase`, with or without a sampler at its end.
     pub fn tokens(&self, phase: &str) -> Option<f64> {
-        let mut parts = self.name.split('_');
+        let mut parts = self.name.strip_prefix("sampled_").unwrap_or(&self.name).split('_');
         if parts.next() != Some(phase) {
             return None;
         }

@@ -64,7 +64,8 @@ fn main() {
     let mut memory = Memory {
         first: vec![bf16::from_f32(0.5); ELEMENTS],
         second: vec![bf16::from_f32(0.25); ELEMENTS],
-        out: vec![bf16::ZERO; ELEMENTS],
+        // Written, so that its pages are there.
+        out: vec![bf16::ONE; ELEMENTS],
     };
     let tokens = options.numbers_or(&[512]);
     let columns = tokens.iter().flat_map(|&tokens| {
