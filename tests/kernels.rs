@@ -40,24 +40,11 @@ fn bf16_is_no_further_from_f32_with_kernels_than_without() {
     assert!(with <= 1.25 * without, "bf16 is {with} from f32 with kernels, {without} without");
 }
 
-/// All kernels for many rows of bf16.
-fn all_kernels() -> Vec<target::Kernel> {
-    vec![
-        target::LINEAR,
-        target::ATTENTION,
-        target::CACHE_WRITE,
-        target::RMS_NORM,
-        target::ROPE,
-        target::GEGLU,
-        target::RESIDUAL_ADD,
-    ]
-}
-
 /// Every projection and all attention is a call, under the names that the runtime registers.
 #[test]
 fn programs_call_the_kernels_that_the_runtime_has() {
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target = target::CPU.with_kernels(all_kernels());
+    let target = target::CPU.with_kernels(target::KERNELS.to_vec());
     let calls_with = |kv_cache, phase, tokens: usize, dtype, name: &str| {
         let shape = ProgramShape { phase, batch: 2, tokens, capacity: tokens.max(256), dtype, kv_cache };
         let program = build(&config, &shape).unwrap();
@@ -122,7 +109,7 @@ fn compiled(client: &Client, target: &Target, config: &GemmaConfig, shape: &Prog
 fn programs_grow_with_their_layers() {
     let Some(client) = support::cpu() else { return };
     client.plugin().register_kernels().unwrap();
-    let target = target::CPU.with_kernels(all_kernels());
+    let target = target::CPU.with_kernels(target::KERNELS.to_vec());
     let operations = |phase, tokens, layers| {
         let config = GemmaConfig::tiny().with_layers(layers).unwrap();
         let kv_cache = KvCache::Dense;
@@ -142,7 +129,7 @@ fn no_step_copies_or_converts_a_cache() {
     let Some(client) = support::cpu() else { return };
     client.plugin().register_kernels().unwrap();
     let config = Model::builtin().unwrap().checkpoint().config().clone();
-    let target = target::CPU.with_kernels(all_kernels());
+    let target = target::CPU.with_kernels(target::KERNELS.to_vec());
     let sampled = Phase::SampledDecode { steps: 1, sampler: SamplerShape::default() };
     for (phase, batch, kv_cache) in [
         (Phase::Decode, 1, KvCache::Dense),

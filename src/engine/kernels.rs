@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use lapidary_lower::Target;
 use lapidary_lower::target::{
-    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, GEGLU, Kernel, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR,
-    RESIDUAL_ADD, RMS_NORM, ROPE,
+    ATTENTION, CACHE_WRITE, DECODE_ATTENTION, Kernel, LINEAR, LINEAR_FEW_ROWS, QUANTIZED_LINEAR, ROWS,
 };
 use lapidary_runtime::kernels::{Features, Instructions};
 
@@ -71,13 +70,8 @@ impl Kernels {
             false => (LINEAR_FEW_ROWS, DECODE_ATTENTION),
         };
         // In the order of their names.
-        let all: [&[Kernel]; NAMES.len()] = [
-            &[linear],
-            &[QUANTIZED_LINEAR],
-            &[attention],
-            &[CACHE_WRITE],
-            &[RMS_NORM, ROPE, GEGLU, RESIDUAL_ADD],
-        ];
+        let all: [&[Kernel]; NAMES.len()] =
+            [&[linear], &[QUANTIZED_LINEAR], &[attention], &[CACHE_WRITE], &ROWS];
         let (on, off): (Vec<_>, Vec<_>) = self.chosen.into_iter().zip(all).partition(|(chosen, _)| *chosen);
         let kernels: Vec<Kernel> = on.into_iter().flat_map(|(_, kernels)| kernels).copied().collect();
         let switched_off: Vec<&'static str> =

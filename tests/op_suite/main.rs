@@ -89,17 +89,7 @@ fn composites_without_kernels() {
 fn kernels_compute_what_their_composites_say() {
     let Some(client) = plugin::cpu_client() else { return };
     client.plugin().register_kernels().unwrap();
-    let kernels = vec![
-        target::LINEAR,
-        target::QUANTIZED_LINEAR,
-        target::ATTENTION,
-        target::CACHE_WRITE,
-        target::RMS_NORM,
-        target::ROPE,
-        target::GEGLU,
-        target::RESIDUAL_ADD,
-    ];
-    let target = target::CPU.with_kernels(kernels);
+    let target = target::CPU.with_kernels(target::KERNELS.to_vec());
     run::check(&client, &target, &cases::kernels());
     run::check(&client, &target, &cases::quantized());
 }

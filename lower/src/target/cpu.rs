@@ -43,12 +43,7 @@ pub const CPU: Target = Target {
 };
 
 /// The linear layer in bf16, for any number of rows: on processors whose kernel is ahead of XLA's code for many too.
-pub const LINEAR: Kernel = Kernel {
-    composite: "lapidary.linear",
-    call_target: "lapidary_linear",
-    accepts: |operands, _| is_bf16(operands),
-    updates: None,
-};
+pub const LINEAR: Kernel = of_bf16("lapidary.linear", "lapidary_linear");
 
 /// The linear layer in bf16 for so few rows that reading the weight is all the work.
 pub const LINEAR_FEW_ROWS: Kernel =
@@ -85,36 +80,31 @@ pub const DECODE_ATTENTION: Kernel =
     Kernel { accepts: |operands, _| is_attention_in_bf16(operands) && queries(operands) == 1, ..ATTENTION };
 
 /// RMSNorm in bf16.
-pub const RMS_NORM: Kernel = Kernel {
-    composite: "lapidary.rms_norm",
-    call_target: "lapidary_rms_norm",
-    accepts: |operands, _| is_bf16(operands),
-    updates: None,
-};
+pub const RMS_NORM: Kernel = of_bf16("lapidary.rms_norm", "lapidary_rms_norm");
 
-/// RoPE in bf16.
+/// RoPE in bf16, by tables in f32.
 pub const ROPE: Kernel = Kernel {
-    composite: "lapidary.rope",
-    call_target: "lapidary_rope",
     accepts: |operands, _| operands.first().is_some_and(|x| x.dtype == DType::BF16),
-    updates: None,
+    ..of_bf16("lapidary.rope", "lapidary_rope")
 };
 
 /// The gate of the feed-forward in bf16.
-pub const GEGLU: Kernel = Kernel {
-    composite: "lapidary.geglu",
-    call_target: "lapidary_geglu",
-    accepts: |operands, _| is_bf16(operands),
-    updates: None,
-};
+pub const GEGLU: Kernel = of_bf16("lapidary.geglu", "lapidary_geglu");
 
 /// A residual sum in bf16.
-pub const RESIDUAL_ADD: Kernel = Kernel {
-    composite: "lapidary.residual_add",
-    call_target: "lapidary_residual_add",
-    accepts: |operands, _| is_bf16(operands),
-    updates: None,
-};
+pub const RESIDUAL_ADD: Kernel = of_bf16("lapidary.residual_add", "lapidary_residual_add");
+
+/// What rows go through between products. All or none: of a sum that follows a call, XLA makes a part of every loop after it.
+pub const ROWS: [Kernel; 4] = [RMS_NORM, ROPE, GEGLU, RESIDUAL_ADD];
+
+/// Every kernel, in the form for any number of rows.
+pub const KERNELS: [Kernel; 8] =
+    [LINEAR, QUANTIZED_LINEAR, ATTENTION, CACHE_WRITE, RMS_NORM, ROPE, GEGLU, RESIDUAL_ADD];
+
+/// A kernel that takes any operands, if all are bf16.
+const fn of_bf16(composite: &'static str, call_target: &'static str) -> Kernel {
+    Kernel { composite, call_target, accepts: |operands, _| is_bf16(operands), updates: None }
+}
 
 fn is_bf16(operands: &[TensorType]) -> bool {
     operands.iter().all(|operand| operand.dtype == DType::BF16)

@@ -38,6 +38,13 @@ enum Slot {
     Ready(Executable),
 }
 
+impl Table {
+    /// Whether somebody waits for a program that is in the making.
+    fn is_asked_for(&self, program: &EngineProgram) -> bool {
+        matches!(self.slots.get(program), Some(Slot::InTheMaking { asked_for: true }))
+    }
+}
+
 impl SharedTable {
     pub(super) fn are_ready(&self, programs: &[EngineProgram]) -> bool {
         let table = lock(&self.table);
@@ -86,12 +93,8 @@ impl SharedTable {
 
     /// Waits until somebody asks for one of `programs`, or for [`HEAD_START`].
     pub(super) fn let_others_go_first(&self, programs: &[EngineProgram]) {
-        let is_asked_for = |table: &Table, program| {
-            matches!(table.slots.get(program), Some(Slot::InTheMaking { asked_for: true }))
-        };
-        let is_early = |table: &mut Table| {
-            !table.closing && !programs.iter().any(|program| is_asked_for(table, program))
-        };
+        let is_early =
+            |table: &mut Table| !table.closing && !programs.iter().any(|program| table.is_asked_for(program));
         // Who holds a poisoned lock has changed nothing by half.
         let _ = self.changed.wait_timeout_while(lock(&self.table), HEAD_START, is_early);
     }

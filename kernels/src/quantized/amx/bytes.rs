@@ -9,7 +9,6 @@ use std::arch::x86_64::{
     _mm512_extracti64x4_epi64, _mm512_fmadd_pd, _mm512_insertf64x4, _mm512_load_si512, _mm512_mul_pd,
     _mm512_mul_ps, _mm512_set1_pd, _mm512_setzero_si512, _mm512_storeu_ps,
 };
-
 use std::ops::RangeInclusive;
 
 use crate::Pool;
@@ -76,7 +75,7 @@ unsafe fn linear_of<const SIDE: usize>(pool: &Pool, layer: &Layer<'_>, x: &Fixed
         for output in part.clone().step_by(TILE) {
             // Fewer than 16 are the last ones of those before them, which are computed again and not stored.
             let first = output.min(layer.shape.outputs - TILE);
-            let next = (first + TILE).min(part.end.max(TILE) - TILE).max(first);
+            let next = (first + TILE).min(part.end - TILE);
             // SAFETY: the caller's promise: there are 16 outputs from both on.
             let found = unsafe { operands.compute(first, next) };
             for (sums, found) in sums.chunks_mut(part.len()).zip(found) {
