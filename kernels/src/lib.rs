@@ -4,6 +4,8 @@
 //! ([`Features`]). All of them accumulate in f32. Work is split over the threads of a [`Pool`].
 
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod cache;
 mod dot;
 mod exponential;

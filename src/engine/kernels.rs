@@ -64,10 +64,13 @@ impl Kernels {
         if target.name != "cpu" {
             return target.clone();
         }
-        // Without matrix units, many rows are better off with the compiler's own products.
-        let (linear, attention) = match Features::detect().has(Instructions::AmxBf16) {
-            true => (LINEAR, ATTENTION),
-            false => (LINEAR_FEW_ROWS, DECODE_ATTENTION),
+        let features = Features::detect();
+        let attention = if features.has(Instructions::AmxBf16) { ATTENTION } else { DECODE_ATTENTION };
+        // Between tiles and plain AVX2 there are products of bf16 pairs, which the compiler has for many rows and we have not.
+        let (pairs, tiles) = (features.has(Instructions::Avx512Bf16), features.has(Instructions::AmxBf16));
+        let linear = match tiles || (features.has(Instructions::Avx2) && !pairs) {
+            true => LINEAR,
+            false => LINEAR_FEW_ROWS,
         };
         // In the order of their names.
         let all: [&[Kernel]; NAMES.len()] =

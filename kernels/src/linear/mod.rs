@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod element;
 #[cfg(target_arch = "aarch64")]
@@ -118,8 +120,8 @@ fn linear_to<O: Element>(
             return Ok(());
         }
         if features.has(Instructions::Avx2) {
-            // SAFETY: the processor has AVX2.
-            by_blocks(pool, shape, x, weight, out, |block| unsafe { plain::rows_avx2(block) });
+            // SAFETY: the processor has AVX2 and FMA, and the slices are of the shape's sizes.
+            unsafe { avx2::linear(pool, shape, x, weight, out) };
             return Ok(());
         }
     }

@@ -11,16 +11,6 @@ pub(super) fn rows<O: Element>(block: Block<'_, O>) {
     compute(block);
 }
 
-/// Computes a block with AVX2.
-///
-/// # Safety
-/// The processor has it.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-pub(super) fn rows_avx2<O: Element>(block: Block<'_, O>) {
-    compute(block);
-}
-
 // Inlined into callers with different instructions, which is what makes it two kernels.
 #[inline(always)]
 fn compute<O: Element>(mut block: Block<'_, O>) {
