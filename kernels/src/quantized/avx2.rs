@@ -1,10 +1,10 @@
-//! AVX2: codes become f32 in registers, in the order in which they lie.
+//! AVX2: codes become f32 in registers.
 
 use std::arch::x86_64::{
-    __m128i, __m256, _mm_add_ps, _mm_add_ss, _mm_and_si128, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps,
-    _mm_movehl_ps, _mm_set1_epi8, _mm_srli_epi16, _mm_srli_si128, _mm_sub_epi8, _mm_unpackhi_epi8,
-    _mm_unpacklo_epi8, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
-    _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps,
+    __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_add_ps, _mm256_and_si256,
+    _mm256_broadcastsi128_si256, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_set1_epi8, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_epi8,
+    _mm256_srlv_epi32, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
 };
 use std::ops::Range;
 
@@ -12,9 +12,10 @@ use half::bf16;
 
 use super::by_outputs;
 use super::layer::Layer;
-use super::ordered::{BLOCK, Form, Operands, VECTORS};
+use super::ordered::{Form, OF_NIBBLE, Operands, VECTOR, VECTORS};
 use super::output::Output;
 use crate::Pool;
+use crate::avx2::{even_and_odd, total};
 use crate::dot::wide;
 
 /// Computes a layer.
@@ -54,21 +55,36 @@ impl Form for Avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn int8(codes: *const u8) -> [__m256; VECTORS] {
-        // SAFETY: the caller's promise.
-        let halves = unsafe { [_mm_loadu_si128(codes.cast()), _mm_loadu_si128(codes.add(BLOCK / 2).cast())] };
-        to_f32(halves)
+        let mut vectors = [_mm256_setzero_ps(); VECTORS];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let eight = unsafe { _mm_loadl_epi64(codes.add(index * VECTOR).cast()) };
+            *vector = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight));
+        }
+        vectors
+    }
+
+    /// Even elements are in the lower halves of registers, odd ones in the upper.
+    fn place_of_int4(place: usize) -> usize {
+        let (vector, lane) = (place / VECTOR, place % VECTOR);
+        // Of the lower or upper nibbles, the first or second eight, and of these those at even or odd places.
+        let (nibble, eight, parity) = (lane / 4, vector / 2, vector % 2);
+        2 * (8 * eight + 2 * (lane % 4) + parity) + nibble
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn int4(codes: *const u8) -> [__m256; VECTORS] {
-        // SAFETY: the caller's promise.
-        let bytes = unsafe { _mm_loadu_si128(codes.cast()) };
-        let nibbles = _mm_set1_epi8(15);
+        // SAFETY: the caller's promise, and tables of a register each.
+        let (bytes, lows, highs) =
+            unsafe { (twice(codes), twice(OF_NIBBLE[0].as_ptr()), twice(OF_NIBBLE[1].as_ptr())) };
         // The first of two codes is in the lower nibble.
-        let (even, odd) = (_mm_and_si128(bytes, nibbles), _mm_and_si128(_mm_srli_epi16::<4>(bytes), nibbles));
-        let halves = [_mm_unpacklo_epi8(even, odd), _mm_unpackhi_epi8(even, odd)];
-        to_f32(halves.map(|codes| _mm_sub_epi8(codes, _mm_set1_epi8(8))))
+        let shifted = _mm256_srlv_epi32(bytes, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
+        let nibbles = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+        let (low, high) = (_mm256_shuffle_epi8(lows, nibbles), _mm256_shuffle_epi8(highs, nibbles));
+        let [a, b] = even_and_odd(_mm256_unpacklo_epi8(low, high));
+        let [c, d] = even_and_odd(_mm256_unpackhi_epi8(low, high));
+        [a, b, c, d]
     }
 
     #[inline]
@@ -79,25 +95,31 @@ impl Form for Avx2 {
     }
 
     #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn join(a: __m256, b: __m256) -> __m256 {
+        _mm256_add_ps(a, b)
+    }
+
+    #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn add_scaled(total: __m256, [a, b, c, d]: [__m256; VECTORS], scale: f32) -> __m256 {
-        let sum = _mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d));
+    unsafe fn add_scaled(total: __m256, sum: __m256, scale: f32) -> __m256 {
         _mm256_fmadd_ps(sum, _mm256_set1_ps(scale), total)
     }
 
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn total(sum: __m256) -> f32 {
-        let four = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
-        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        total(sum)
     }
 }
 
-/// Bytes with signs.
+/// The same 16 bytes in both halves of a register.
+///
+/// # Safety
+/// The processor has AVX2, and may read them.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn to_f32([first, second]: [__m128i; 2]) -> [__m256; VECTORS] {
-    [first, _mm_srli_si128::<8>(first), second, _mm_srli_si128::<8>(second)]
-        .map(|codes| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)))
+unsafe fn twice(bytes: *const u8) -> __m256i {
+    // SAFETY: the caller's promise.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(bytes.cast()) })
 }

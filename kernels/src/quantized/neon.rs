@@ -13,7 +13,7 @@ use half::bf16;
 
 use super::by_outputs;
 use super::layer::Layer;
-use super::ordered::{BLOCK, Form, Operands, VECTORS};
+use super::ordered::{BLOCK, Form, OF_NIBBLE, Operands, VECTORS};
 use super::output::Output;
 use crate::Pool;
 use crate::neon::{Dot, Products, Widened};
@@ -52,18 +52,6 @@ fn outputs_bf16(operands: &Operands<'_, Neon<Dot>>, part: Range<usize>, sums: &m
 
 /// NEON, and a way to multiply.
 struct Neon<P>(PhantomData<P>);
-
-/// The lower and upper bytes of the bf16 that nibbles stand for.
-const OF_NIBBLE: [[u8; 16]; 2] = {
-    let mut bytes = [[0; 16]; 2];
-    let mut nibble = 0;
-    while nibble < 16 {
-        let [.., low, high] = (nibble as f32 - 8.0).to_bits().to_le_bytes();
-        (bytes[0][nibble], bytes[1][nibble]) = (low, high);
-        nibble += 1;
-    }
-    bytes
-};
 
 impl<P: Products> Form for Neon<P> {
     type X = bf16;
@@ -120,12 +108,14 @@ impl<P: Products> Form for Neon<P> {
 
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn add_scaled(
-        total: float32x4_t,
-        [a, b, c, d]: [float32x4_t; VECTORS],
-        scale: f32,
-    ) -> float32x4_t {
-        vfmaq_n_f32(total, vaddq_f32(vaddq_f32(a, b), vaddq_f32(c, d)), scale)
+    unsafe fn join(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        vaddq_f32(a, b)
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn add_scaled(total: float32x4_t, sum: float32x4_t, scale: f32) -> float32x4_t {
+        vfmaq_n_f32(total, sum, scale)
     }
 
     #[inline]

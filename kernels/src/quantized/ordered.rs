@@ -20,9 +20,20 @@ pub(super) const VECTOR: usize = BLOCK / VECTORS;
 /// Rows of `x` that share what is decoded.
 const ROWS_AT_A_TIME: usize = 4;
 
-/// Rows up to which a row has a sum for each register of a block, so that additions need not wait for each other; more rows
-/// are enough by themselves with half as many.
-const ROWS_OF_SEVERAL_SUMS: usize = 2;
+/// How far ahead codes are asked for, in bytes: the latency of memory at the speed of one core.
+const AHEAD: usize = 1024;
+
+/// The lower and upper bytes of the bf16 that nibbles stand for.
+pub(super) const OF_NIBBLE: [[u8; 16]; 2] = {
+    let mut bytes = [[0; 16]; 2];
+    let mut nibble = 0;
+    while nibble < 16 {
+        let [.., low, high] = (nibble as f32 - 8.0).to_bits().to_le_bytes();
+        (bytes[0][nibble], bytes[1][nibble]) = (low, high);
+        nibble += 1;
+    }
+    bytes
+};
 
 /// Instructions that decode and multiply. All of it may be done only on processors that have them.
 pub(super) trait Form {
@@ -37,6 +48,11 @@ pub(super) trait Form {
 
     /// An element of `x`, which stays what it is.
     fn x(x: bf16) -> Self::X;
+
+    /// Where in a block of int4 that element lies which is at this place of the decoded registers.
+    fn place_of_int4(place: usize) -> usize {
+        place
+    }
 
     /// # Safety
     /// The processor has the instructions.
@@ -60,11 +76,17 @@ pub(super) trait Form {
     /// The processor has the instructions, and may read eight elements of `x`.
     unsafe fn add(sum: Self::Sum, x: *const Self::X, weights: Self::Weights) -> Self::Sum;
 
-    /// `total` with `scale` times all of `sums` added.
+    /// The sum of two.
     ///
     /// # Safety
     /// The processor has the instructions.
-    unsafe fn add_scaled(total: Self::Sum, sums: [Self::Sum; VECTORS], scale: f32) -> Self::Sum;
+    unsafe fn join(a: Self::Sum, b: Self::Sum) -> Self::Sum;
+
+    /// `total` with `scale` times `sum` added.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
+    unsafe fn add_scaled(total: Self::Sum, sum: Self::Sum, scale: f32) -> Self::Sum;
 
     /// The sum of all that is side by side.
     ///
@@ -94,9 +116,15 @@ impl<'a, F: Form> Operands<'a, F> {
         let inputs = layer.shape.inputs;
         let blocks = inputs.div_ceil(BLOCK);
         let mut x = vec![F::X::default(); layer.shape.rows * blocks * BLOCK];
+        let place: [usize; BLOCK] = match layer.codes() {
+            Codes::Int8(_) => std::array::from_fn(|place| place),
+            Codes::Int4(_) => std::array::from_fn(F::place_of_int4),
+        };
         for (to, from) in x.chunks_mut(blocks * BLOCK).zip(layer.x.chunks(inputs)) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = F::x(*from);
+            for (to, from) in to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)) {
+                for (to, place) in to.iter_mut().zip(place) {
+                    *to = from.get(place).map_or(F::X::default(), |x| F::x(*x));
+                }
             }
         }
         Self { layer, x, blocks, group_sums: layer.group_sums() }
@@ -108,64 +136,95 @@ impl<'a, F: Form> Operands<'a, F> {
     /// The processor has them.
     #[inline(always)]
     pub(super) unsafe fn outputs(&self, outputs: Range<usize>, sums: &mut [f32]) {
-        let (width, row) = (outputs.len(), self.blocks * BLOCK);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.layer.codes() {
+                Codes::Int8(_) => self.outputs_of::<false>(outputs, sums),
+                Codes::Int4(_) => self.outputs_of::<true>(outputs, sums),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`outputs`](Self::outputs); codes are of four bits or of eight.
+    #[inline(always)]
+    unsafe fn outputs_of<const INT4: bool>(&self, outputs: Range<usize>, sums: &mut [f32]) {
+        let (width, rows) = (outputs.len(), self.layer.shape.rows);
         let mut scales = vec![0.0; self.layer.groups()];
         for (column, output) in outputs.enumerate() {
             self.layer.scales(output, &mut scales);
             let codes = self.layer.row(output);
-            let offsets = self.layer.offsets(output);
-            let mut sums = sums.iter_mut().skip(column).step_by(width);
-            for (tile, x) in self.x.chunks(ROWS_AT_A_TIME * row).enumerate() {
-                // SAFETY: the caller's promise; there are as many rows.
-                let tile_sums: [f32; ROWS_AT_A_TIME] = unsafe {
-                    match x.len() / row {
-                        1 => self.tile::<1>(codes, &scales, x),
-                        2 => self.tile::<2>(codes, &scales, x),
-                        3 => self.tile::<3>(codes, &scales, x),
-                        _ => self.tile::<ROWS_AT_A_TIME>(codes, &scales, x),
+            for row in (0..rows).step_by(ROWS_AT_A_TIME) {
+                // SAFETY: the caller's promise; there are as many rows. As many sums as registers hold.
+                let tile: [f32; ROWS_AT_A_TIME] = unsafe {
+                    match rows - row {
+                        1 => self.tile::<1, 4, INT4>(codes, &scales, row),
+                        2 => self.tile::<2, 4, INT4>(codes, &scales, row),
+                        3 => self.tile::<3, 2, INT4>(codes, &scales, row),
+                        _ => self.tile::<ROWS_AT_A_TIME, 2, INT4>(codes, &scales, row),
                     }
                 };
-                for (r, (sum, dot)) in sums.by_ref().take(x.len() / row).zip(tile_sums).enumerate() {
-                    *sum = dot + offsets.map_or(0.0, |all| self.offset(tile * ROWS_AT_A_TIME + r, all));
+                for (row, dot) in (row..rows).zip(tile) {
+                    let offset = self.offset(row, output);
+                    if let Some(sum) = sums.get_mut(row * width + column) {
+                        *sum = dot + offset;
+                    }
                 }
             }
         }
     }
 
     /// What the offsets add to a sum.
-    fn offset(&self, row: usize, offsets: &[f32]) -> f32 {
+    fn offset(&self, row: usize, output: usize) -> f32 {
+        let Some(offsets) = self.layer.offsets(output) else { return 0.0 };
         let sums = self.group_sums.get(row * offsets.len()..).unwrap_or_default();
         sums.iter().zip(offsets).map(|(sum, offset)| sum * offset).sum()
     }
 
-    /// One output for `R` rows.
+    /// One output for `R` rows from `row` on, with `S` sums of each, so that additions need not wait for each other.
     ///
     /// # Safety
-    /// As [`outputs`](Self::outputs); `x` has `R` rows.
+    /// As [`outputs_of`](Self::outputs_of); there are so many rows.
     #[inline(always)]
-    unsafe fn tile<const R: usize>(&self, codes: &[u8], scales: &[f32], x: &[F::X]) -> [f32; ROWS_AT_A_TIME] {
-        debug_assert_eq!(x.len(), R * self.blocks * BLOCK);
+    unsafe fn tile<const R: usize, const S: usize, const INT4: bool>(
+        &self,
+        codes: &[u8],
+        scales: &[f32],
+        row: usize,
+    ) -> [f32; ROWS_AT_A_TIME] {
+        // A block's bytes, and one whose codes are zero.
+        let (bytes, zero_codes) = if INT4 { (BLOCK / 2, 0x88) } else { (BLOCK, 0) };
         let blocks_a_group = self.blocks / scales.len();
+        let whole_blocks = codes.len() / bytes;
         // SAFETY: the caller's promise.
         let zero = unsafe { F::zero() };
         let mut totals = [zero; R];
         for (group, &scale) in scales.iter().enumerate() {
-            let mut sums = [[zero; VECTORS]; R];
-            for block in group * blocks_a_group..(group + 1) * blocks_a_group {
-                // SAFETY: the caller's promise.
-                let weights = unsafe { self.weights(codes, block) };
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    for (vector, weights) in weights.into_iter().enumerate() {
-                        let sum = &mut sums[if R <= ROWS_OF_SEVERAL_SUMS { vector } else { vector % 2 }];
-                        let at = (row * self.blocks + block) * BLOCK + vector * VECTOR;
-                        // SAFETY: the caller's promise; every row of `x` has every block.
-                        *sum = unsafe { F::add(*sum, x.as_ptr().add(at), weights) };
-                    }
+            let mut sums = [[zero; S]; R];
+            let end = (group + 1) * blocks_a_group;
+            for block in group * blocks_a_group..end.min(whole_blocks) {
+                let codes = codes.as_ptr().wrapping_add(block * bytes);
+                ask_for(codes.wrapping_add(AHEAD));
+                // SAFETY: the caller's promise; the block lies within the row.
+                unsafe { self.add::<R, S, INT4>(&mut sums, codes, row, block) };
+            }
+            if end > whole_blocks {
+                let mut padded = [zero_codes; BLOCK];
+                for (to, from) in padded.iter_mut().zip(&codes[whole_blocks * bytes..]) {
+                    *to = *from;
                 }
+                // SAFETY: the caller's promise; there are a block's bytes.
+                unsafe { self.add::<R, S, INT4>(&mut sums, padded.as_ptr(), row, whole_blocks) };
             }
             for (total, sums) in totals.iter_mut().zip(sums) {
                 // SAFETY: the caller's promise.
-                *total = unsafe { F::add_scaled(*total, sums, scale) };
+                *total = unsafe {
+                    let mut sum = sums[0];
+                    for more in sums.into_iter().skip(1) {
+                        sum = F::join(sum, more);
+                    }
+                    F::add_scaled(*total, sum, scale)
+                };
             }
         }
         let mut out = [0.0; ROWS_AT_A_TIME];
@@ -176,33 +235,42 @@ impl<'a, F: Form> Operands<'a, F> {
         out
     }
 
-    /// A block of an output's codes; behind their end there are zeros.
+    /// Adds a block's products.
     ///
     /// # Safety
-    /// As [`outputs`](Self::outputs).
+    /// As [`tile`](Self::tile), for a block of a row's codes.
     #[inline(always)]
-    unsafe fn weights(&self, codes: &[u8], block: usize) -> [F::Weights; VECTORS] {
-        // A block's bytes, and one whose codes are zero.
-        let (bytes, zero) = match self.layer.codes() {
-            Codes::Int8(_) => (BLOCK, 0),
-            Codes::Int4(_) => (BLOCK / 2, 0x88),
-        };
-        let rest = codes.get(block * bytes..).unwrap_or_default();
-        let mut padded = [zero; BLOCK];
-        let codes = if rest.len() >= bytes {
-            rest.as_ptr()
-        } else {
-            for (to, from) in padded.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            padded.as_ptr()
-        };
-        // SAFETY: the caller's promise; there are a block's bytes.
+    unsafe fn add<const R: usize, const S: usize, const INT4: bool>(
+        &self,
+        sums: &mut [[F::Sum; S]; R],
+        codes: *const u8,
+        row: usize,
+        block: usize,
+    ) {
+        // SAFETY: the caller's promise; every row of `x` has every block.
         unsafe {
-            match self.layer.codes() {
-                Codes::Int8(_) => F::int8(codes),
-                Codes::Int4(_) => F::int4(codes),
+            let weights = if INT4 { F::int4(codes) } else { F::int8(codes) };
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = self.x.as_ptr().add(((row + r) * self.blocks + block) * BLOCK);
+                for (vector, weights) in weights.into_iter().enumerate() {
+                    let sum = &mut sums[vector % S];
+                    *sum = F::add(*sum, x.add(vector * VECTOR), weights);
+                }
             }
         }
     }
+}
+
+/// Asks for what will be read soon: behind the end of a row is the next one.
+#[inline(always)]
+fn ask_for(codes: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every processor of the architecture has the instruction, which changes nothing but caches. Beyond the
+        // weight's end the address may be nobody's.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(codes.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = codes;
 }
