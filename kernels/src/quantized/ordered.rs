@@ -158,10 +158,11 @@ impl<'a, F: Form> Operands<'a, F> {
                 // SAFETY: the caller's promise; there are as many rows. As many sums as registers hold.
                 let tile: [f32; ROWS_AT_A_TIME] = unsafe {
                     match rows - row {
+                        1 if INT4 => self.tile::<1, 2, INT4>(codes, &scales, row),
                         1 => self.tile::<1, 4, INT4>(codes, &scales, row),
-                        2 => self.tile::<2, 4, INT4>(codes, &scales, row),
-                        3 => self.tile::<3, 2, INT4>(codes, &scales, row),
-                        _ => self.tile::<ROWS_AT_A_TIME, 2, INT4>(codes, &scales, row),
+                        2 => self.tile::<2, 2, INT4>(codes, &scales, row),
+                        3 => self.tile::<3, 1, INT4>(codes, &scales, row),
+                        _ => self.tile::<ROWS_AT_A_TIME, 1, INT4>(codes, &scales, row),
                     }
                 };
                 for (row, dot) in (row..rows).zip(tile) {
@@ -194,43 +195,45 @@ impl<'a, F: Form> Operands<'a, F> {
     ) -> [f32; ROWS_AT_A_TIME] {
         // A block's bytes, and one whose codes are zero.
         let (bytes, zero_codes) = if INT4 { (BLOCK / 2, 0x88) } else { (BLOCK, 0) };
-        let blocks_a_group = self.blocks / scales.len();
+        // Where there are several groups, all blocks are whole.
         let whole_blocks = codes.len() / bytes;
+        let blocks_a_group = whole_blocks / scales.len();
         // SAFETY: the caller's promise.
         let zero = unsafe { F::zero() };
-        let mut totals = [zero; R];
-        for (group, &scale) in scales.iter().enumerate() {
+        let mut totals = [[zero; S]; R];
+        let mut x = self.x.as_ptr().wrapping_add(row * self.blocks * BLOCK);
+        let mut at = codes.as_ptr();
+        for &scale in scales {
             let mut sums = [[zero; S]; R];
-            let end = (group + 1) * blocks_a_group;
-            for block in group * blocks_a_group..end.min(whole_blocks) {
-                let codes = codes.as_ptr().wrapping_add(block * bytes);
-                ask_for(codes.wrapping_add(AHEAD));
-                // SAFETY: the caller's promise; the block lies within the row.
-                unsafe { self.add::<R, S, INT4>(&mut sums, codes, row, block) };
+            for _ in 0..blocks_a_group {
+                ask_for(at.wrapping_add(AHEAD));
+                // SAFETY: the caller's promise; a block of the row, and of each row of `x`.
+                unsafe { self.add::<R, S, INT4>(&mut sums, at, x) };
+                (at, x) = (at.wrapping_add(bytes), x.wrapping_add(BLOCK));
             }
-            if end > whole_blocks {
-                let mut padded = [zero_codes; BLOCK];
-                for (to, from) in padded.iter_mut().zip(&codes[whole_blocks * bytes..]) {
-                    *to = *from;
-                }
-                // SAFETY: the caller's promise; there are a block's bytes.
-                unsafe { self.add::<R, S, INT4>(&mut sums, padded.as_ptr(), row, whole_blocks) };
+            // SAFETY: the caller's promise.
+            unsafe { add_scaled::<F, R, S>(&mut totals, sums, scale) };
+        }
+        if let [scale] = *scales
+            && self.blocks > whole_blocks
+        {
+            let mut padded = [zero_codes; BLOCK];
+            for (to, from) in padded.iter_mut().zip(&codes[whole_blocks * bytes..]) {
+                *to = *from;
             }
-            for (total, sums) in totals.iter_mut().zip(sums) {
-                // SAFETY: the caller's promise.
-                *total = unsafe {
-                    let mut sum = sums[0];
-                    for more in sums.into_iter().skip(1) {
-                        sum = F::join(sum, more);
-                    }
-                    F::add_scaled(*total, sum, scale)
-                };
+            let mut sums = [[zero; S]; R];
+            // SAFETY: as above, and there are a block's bytes.
+            unsafe {
+                self.add::<R, S, INT4>(&mut sums, padded.as_ptr(), x);
+                add_scaled::<F, R, S>(&mut totals, sums, scale);
             }
         }
         let mut out = [0.0; ROWS_AT_A_TIME];
-        for (out, total) in out.iter_mut().zip(totals) {
-            // SAFETY: the caller's promise.
-            *out = unsafe { F::total(total) };
+        for (out, totals) in out.iter_mut().zip(totals) {
+            for total in totals {
+                // SAFETY: the caller's promise.
+                *out += unsafe { F::total(total) };
+            }
         }
         out
     }
@@ -238,26 +241,41 @@ impl<'a, F: Form> Operands<'a, F> {
     /// Adds a block's products.
     ///
     /// # Safety
-    /// As [`tile`](Self::tile), for a block of a row's codes.
+    /// As [`tile`](Self::tile), for a block of a row's codes and of each row of `x`, the first of which is at `x`.
     #[inline(always)]
     unsafe fn add<const R: usize, const S: usize, const INT4: bool>(
         &self,
         sums: &mut [[F::Sum; S]; R],
         codes: *const u8,
-        row: usize,
-        block: usize,
+        x: *const F::X,
     ) {
-        // SAFETY: the caller's promise; every row of `x` has every block.
+        // SAFETY: the caller's promise.
         unsafe {
             let weights = if INT4 { F::int4(codes) } else { F::int8(codes) };
             for (r, sums) in sums.iter_mut().enumerate() {
-                let x = self.x.as_ptr().add(((row + r) * self.blocks + block) * BLOCK);
+                let x = x.add(r * self.blocks * BLOCK);
                 for (vector, weights) in weights.into_iter().enumerate() {
                     let sum = &mut sums[vector % S];
                     *sum = F::add(*sum, x.add(vector * VECTOR), weights);
                 }
             }
         }
+    }
+}
+
+/// Adds a group's sums, times its scale.
+///
+/// # Safety
+/// The processor has the form's instructions.
+#[inline(always)]
+unsafe fn add_scaled<F: Form, const R: usize, const S: usize>(
+    totals: &mut [[F::Sum; S]; R],
+    sums: [[F::Sum; S]; R],
+    scale: f32,
+) {
+    for (total, sum) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        // SAFETY: the caller's promise.
+        *total = unsafe { F::add_scaled(*total, *sum, scale) };
     }
 }
 
