@@ -19,6 +19,8 @@ use element::Element;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use amx::{Band, Bands};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Weights;
 
 use crate::pool::Address;
 use crate::{Features, Instructions, Pool};
@@ -41,6 +43,16 @@ pub enum LinearResult<'a> {
     Bf16(&'a mut [bf16]),
     /// f32.
     F32(&'a mut [f32]),
+}
+
+impl LinearResult<'_> {
+    /// The same result, for a shorter while.
+    pub(crate) fn reborrow(&mut self) -> LinearResult<'_> {
+        match self {
+            Self::Bf16(out) => LinearResult::Bf16(out),
+            Self::F32(out) => LinearResult::F32(out),
+        }
+    }
 }
 
 /// Slices that are not of the sizes that the shape says.
@@ -163,6 +175,28 @@ pub(crate) unsafe fn linear_of_bands(
         match out {
             LinearResult::Bf16(out) => amx::linear_of_bands(pool, shape, x, weight, out),
             LinearResult::F32(out) => amx::linear_of_bands(pool, shape, x, weight, out),
+        }
+    }
+}
+
+/// The same with a weight that is widened to f32 where it is read, on processors with AVX2 and for many rows.
+///
+/// # Safety
+/// The processor has AVX2 and FMA, as [`Features`] say; `x` and `out` are of the shape's sizes, and `weight` has as many
+/// rows and columns as the shape says.
+#[cfg(target_arch = "x86_64")]
+pub(crate) unsafe fn linear_of_weights(
+    pool: &Pool,
+    shape: LinearShape,
+    x: &[bf16],
+    weight: &impl Weights,
+    out: LinearResult<'_>,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match out {
+            LinearResult::Bf16(out) => avx2::linear_of_weights(pool, shape, x, weight, out),
+            LinearResult::F32(out) => avx2::linear_of_weights(pool, shape, x, weight, out),
         }
     }
 }

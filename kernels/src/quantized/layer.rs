@@ -4,6 +4,8 @@ use half::bf16;
 use half::slice::HalfFloatSliceExt;
 
 use super::{Codes, EncodedWeight, Scales};
+#[cfg(target_arch = "x86_64")]
+use crate::dot::wide;
 use crate::{LinearResult, LinearShape};
 
 /// Operands of a quantized linear layer that do not fit together.
@@ -135,6 +137,25 @@ impl<'a> Layer<'a> {
             Scales::F16(scales) => scales.get(range).unwrap_or_default().convert_to_f32_slice(to),
             Scales::F32(scales) => to.copy_from_slice(scales.get(range).unwrap_or_default()),
         }
+    }
+
+    /// The scale of a group of an output, both of which there are.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn scale(&self, output: usize, group: usize) -> f32 {
+        let at = output * self.weight.groups + group;
+        match self.weight.scales {
+            Scales::Bf16(scales) => wide(scales[at]),
+            Scales::F16(scales) => scales[at].to_f32(),
+            Scales::F32(scales) => scales[at],
+        }
+    }
+
+    /// The offset of a group of an output, both of which there are: zero if the weight has none.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(super) fn offset(&self, output: usize, group: usize) -> f32 {
+        self.weight.offsets.map_or(0.0, |offsets| offsets[output * self.weight.groups + group])
     }
 
     /// The offsets of one output, one for each group, if the weight has some.

@@ -7,6 +7,8 @@ mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod fixed;
 mod layer;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -73,7 +75,7 @@ pub fn quantized_linear(
     shape: LinearShape,
     x: &[bf16],
     weight: EncodedWeight<'_>,
-    out: LinearResult<'_>,
+    mut out: LinearResult<'_>,
 ) -> Result<(), QuantizedLinearError> {
     let layer = Layer::new(shape, x, weight, &out)?;
     if shape.inputs == 0 {
@@ -89,26 +91,21 @@ pub fn quantized_linear(
         unsafe { amx::linear(pool, &layer, out) };
         return Ok(());
     }
-    let out = Output::new(out, shape);
     #[cfg(target_arch = "x86_64")]
     if features.has(Instructions::Avx512Bf16)
         && avx512::takes(&layer)
         // SAFETY: the processor has AVX-512 with bf16, and with it the products of bytes.
-        && unsafe { avx512::linear(pool, &layer, &out) }
+        && unsafe { avx512::linear(pool, &layer, &Output::new(out.reborrow(), shape)) }
     {
         return Ok(());
     }
     #[cfg(target_arch = "x86_64")]
     if features.has(Instructions::Avx2) {
-        if ordered::takes(&layer) {
-            // SAFETY: the processor has AVX2 and FMA.
-            unsafe { avx2::linear(pool, &layer, &out) };
-            return Ok(());
-        }
-        // SAFETY: the processor has AVX2.
-        by_outputs(pool, &layer, &out, 1, |part, sums| unsafe { plain::outputs_avx2(&layer, part, sums) });
+        // SAFETY: the processor has AVX2 and FMA; the result is the layer's.
+        unsafe { avx2::linear(pool, &layer, out) };
         return Ok(());
     }
+    let out = Output::new(out, shape);
     #[cfg(target_arch = "aarch64")]
     if ordered::takes(&layer) {
         if features.has(Instructions::NeonBf16) {

@@ -1,10 +1,10 @@
 //! NEON: codes become bf16 in registers, in the order in which they lie.
 
 use std::arch::aarch64::{
-    float32x4_t, int8x16_t, uint8x16_t, uint16x8_t, vaddq_f32, vaddvq_f32, vandq_u8, vcvtq_f32_s32,
-    vdupq_n_f32, vdupq_n_u8, vfmaq_n_f32, vget_low_s8, vget_low_s16, vld1q_s8, vld1q_u8, vld1q_u16,
-    vmovl_high_s8, vmovl_high_s16, vmovl_s8, vmovl_s16, vqtbl1q_u8, vreinterpretq_u16_f32,
-    vreinterpretq_u16_u8, vshrq_n_u8, vuzp2q_u16, vzip1q_u8, vzip2q_u8,
+    float32x4_t, int8x16_t, uint8x16_t, uint16x8_t, vaddvq_f32, vandq_u8, vcvtq_f32_s32, vdupq_n_f32,
+    vdupq_n_u8, vfmaq_n_f32, vget_low_s8, vget_low_s16, vld1q_s8, vld1q_u8, vld1q_u16, vmovl_high_s8,
+    vmovl_high_s16, vmovl_s8, vmovl_s16, vqtbl1q_u8, vreinterpretq_u16_f32, vreinterpretq_u16_u8, vshrq_n_u8,
+    vuzp2q_u16, vzip1q_u8, vzip2q_u8,
 };
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -104,12 +104,6 @@ impl<P: Products> Form for Neon<P> {
     unsafe fn add(sum: float32x4_t, x: *const bf16, weights: uint16x8_t) -> float32x4_t {
         // SAFETY: the caller's promise; a bf16 is its 16 bits.
         unsafe { P::add(sum, vld1q_u16(x.cast()), weights) }
-    }
-
-    #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn join(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        vaddq_f32(a, b)
     }
 
     #[inline]

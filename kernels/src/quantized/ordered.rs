@@ -76,12 +76,6 @@ pub(super) trait Form {
     /// The processor has the instructions, and may read eight elements of `x`.
     unsafe fn add(sum: Self::Sum, x: *const Self::X, weights: Self::Weights) -> Self::Sum;
 
-    /// The sum of two.
-    ///
-    /// # Safety
-    /// The processor has the instructions.
-    unsafe fn join(a: Self::Sum, b: Self::Sum) -> Self::Sum;
-
     /// `total` with `scale` times `sum` added.
     ///
     /// # Safety

@@ -59,15 +59,17 @@ fn compute(layer: &Layer<'_>, outputs: Range<usize>, sums: &mut [f32]) {
     }
 }
 
+/// Codes times their scale, and the offset added.
 #[inline(always)]
-fn decode_int8(codes: &[u8], scale: f32, offset: f32, weights: &mut [f32]) {
+pub(super) fn decode_int8(codes: &[u8], scale: f32, offset: f32, weights: &mut [f32]) {
     for (weight, code) in weights.iter_mut().zip(codes) {
         *weight = f32::from(*code as i8) * scale + offset;
     }
 }
 
+/// The same for codes of four bits, of an even number of inputs.
 #[inline(always)]
-fn decode_int4(codes: &[u8], scale: f32, offset: f32, weights: &mut [f32]) {
+pub(super) fn decode_int4(codes: &[u8], scale: f32, offset: f32, weights: &mut [f32]) {
     for (pair, byte) in weights.as_chunks_mut::<2>().0.iter_mut().zip(codes) {
         let nibbles = [byte & 15, byte >> 4];
         for (weight, nibble) in pair.iter_mut().zip(nibbles) {

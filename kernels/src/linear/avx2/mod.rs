@@ -11,6 +11,7 @@ use crate::Pool;
 use crate::dot::wide;
 
 pub(crate) use many::Weights;
+pub(super) use many::linear as linear_of_weights;
 
 /// Computes a layer.
 ///

@@ -1,5 +1,5 @@
 //! Some rows, and codes of a byte with one scale for each output: tiles of codes as they lie are multiplied by the digits
-//! of `x` as [fixed-point numbers](crate::quantized::avx512::fixed). Nothing is decoded.
+//! of `x` as [fixed-point numbers](crate::quantized::fixed). Nothing is decoded.
 //!
 //! A tile of `x` has 16 columns, each one digit of a row, in words of four neighbouring elements.
 
@@ -14,8 +14,9 @@ use std::ops::RangeInclusive;
 use crate::Pool;
 use crate::quantized::avx512::MAX_INPUTS;
 use crate::quantized::avx512::bytes::{BYTES, Int8};
-use crate::quantized::avx512::fixed::{DIGIT, DIGITS, FixedPoint, Line, Row};
+use crate::quantized::avx512::digits::{FixedPoint, Line, Row};
 use crate::quantized::avx512::groups;
+use crate::quantized::fixed::{DIGIT, DIGITS};
 use crate::quantized::layer::Layer;
 use crate::quantized::output::Output;
 use crate::quantized::{Codes, by_outputs};

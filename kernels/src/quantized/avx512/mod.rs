@@ -1,8 +1,8 @@
 //! Few rows with AVX-512: products of bytes with `VPDPBUSD`, of the codes as they are and of `x` as [fixed-point
-//! numbers](fixed). The codes are read once, from one end of the weight to the other, at the speed of memory.
+//! numbers](super::fixed). The codes are read once, from one end of the weight to the other, at the speed of memory.
 
 pub(super) mod bytes;
-pub(super) mod fixed;
+pub(super) mod digits;
 pub(super) mod groups;
 mod scales;
 
@@ -14,12 +14,13 @@ use std::arch::x86_64::{
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::fixed::{DIGIT, DIGITS};
 use super::layer::Layer;
 use super::output::Output;
 use super::{Codes, by_outputs};
 use crate::Pool;
 use bytes::{BYTES, Bytes, Int4, Int8};
-use fixed::{DIGITS, Digits, FixedPoint, Line, products};
+use digits::{Digits, FixedPoint, Line, products};
 use groups::BlockGroups;
 use scales::RowsOfScales;
 
@@ -243,7 +244,7 @@ unsafe fn of_channel<const V: usize, const R: usize, const O: usize, E: Bytes<V>
             for vector in vectors {
                 lanes = _mm512_add_epi32(lanes, *vector);
             }
-            *total = (*total << fixed::DIGIT) + i64::from(_mm512_reduce_add_epi32(lanes));
+            *total = (*total << DIGIT) + i64::from(_mm512_reduce_add_epi32(lanes));
         }
     }
     totals

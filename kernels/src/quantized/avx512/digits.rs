@@ -1,20 +1,4 @@
-//! `x` as fixed-point numbers of three bytes, so that the processor's products of bytes do the work of those of bf16.
-//!
-//! Let `2^e` be the largest power of two that is no larger than some element of a row of `x`. The row is then written as
-//! whole numbers `X` times a unit of `2^(e - 21)`, and these with three digits from -128 to 127:
-//! `X = d[0] 2^16 + d[1] 2^8 + d[2]`. Sums of products of digits and codes are whole numbers, and none is rounded.
-//!
-//! What that is worth:
-//!
-//! - A bf16 has eight significant bits, so that `|X| <= (2 - 2^-7) 2^21 < 2^22`, which three digits reach.
-//! - An element of `2^(e - 14)` or more is exact: its lowest bit is 2^-7 of its highest, and so a unit at least.
-//! - A smaller one is off by half a unit at most, `2^-22` of the row's largest element. A result is therefore
-//!   `x · weight` within `2^-22 max|x| sum |weight|`, however large its row. When the largest element became a bf16, up
-//!   to `2^-9` of it was lost.
-//! - Four products of a lane of int8, or eight of int4, are `4 * 128 * (2^22 - 2^14) < 2^31` at most, so that a lane can
-//!   put its digits together again ([`products`]). What is larger on the way there is right modulo `2^32`.
-//!
-//! A row with NaN or an infinity is no such number.
+//! The digits of [fixed-point numbers](crate::quantized::fixed) in lines of 64 bytes.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_storeu_si128, _mm512_add_epi32, _mm512_add_epi64, _mm512_castsi512_si256,
@@ -27,16 +11,8 @@ use std::arch::x86_64::{
 use half::bf16;
 
 use super::bytes::{BYTES, Bytes, LANES};
+use crate::quantized::fixed::{DIGIT, DIGITS, FRACTION, exponent, power_of_two};
 use crate::quantized::layer::Layer;
-
-/// Digits of a number.
-pub(in super::super) const DIGITS: usize = 3;
-
-/// Bits of a digit.
-pub(in super::super) const DIGIT: u32 = 8;
-
-/// Bits that a number has below the highest of the row's largest.
-const FRACTION: i32 = 21;
 
 /// A register's bytes, aligned as loads like it.
 #[derive(Clone, Copy)]
@@ -112,20 +88,6 @@ impl<const V: usize> FixedPoint<V> {
         }
         Some(Self { blocks, unbias, rows: of_rows })
     }
-}
-
-/// The exponent of the largest element, at least that of the smallest normal number; `None` if one is NaN or infinite.
-fn exponent(x: &[bf16]) -> Option<i32> {
-    const BIAS: u16 = 127;
-    const NO_NUMBER: u16 = 255;
-    let largest = x.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff)) >> 7;
-    (largest != NO_NUMBER).then(|| i32::from(largest.max(1)) - i32::from(BIAS))
-}
-
-/// `2^exponent`, for an exponent of bf16 and somewhat beyond.
-fn power_of_two(exponent: i32) -> f64 {
-    const BIAS: i32 = 1023;
-    f64::from_bits(u64::from((BIAS + exponent).cast_unsigned()) << 52)
 }
 
 /// Writes the digits of as many elements as there are, times `2^shift`, and zeros behind them.

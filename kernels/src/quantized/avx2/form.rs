@@ -1,40 +1,20 @@
-//! AVX2: codes become f32 in registers.
+//! Codes become f32 in registers.
 
 use std::arch::x86_64::{
-    __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_add_ps, _mm256_and_si256,
-    _mm256_broadcastsi128_si256, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_set1_epi8, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_epi8,
-    _mm256_srlv_epi32, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
+    __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
+    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_epi8,
+    _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_shuffle_epi8, _mm256_srlv_epi32,
+    _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
 };
-use std::ops::Range;
 
 use half::bf16;
 
-use super::by_outputs;
-use super::layer::Layer;
-use super::ordered::{Form, OF_NIBBLE, Operands, VECTOR, VECTORS};
-use super::output::Output;
-use crate::Pool;
 use crate::avx2::{even_and_odd, total};
 use crate::dot::wide;
+use crate::quantized::ordered::{Form, OF_NIBBLE, VECTOR, VECTORS};
 
-/// Computes a layer.
-///
-/// # Safety
-/// The processor has AVX2 and FMA, and [`takes`](super::ordered::takes) says yes.
-pub(super) unsafe fn linear(pool: &Pool, layer: &Layer<'_>, out: &Output<'_>) {
-    let operands = Operands::new(layer);
-    // SAFETY: the caller's promise.
-    by_outputs(pool, layer, out, 1, |part, sums| unsafe { outputs(&operands, part, sums) });
-}
-
-#[target_feature(enable = "avx2,fma")]
-fn outputs(operands: &Operands<'_, Avx2>, part: Range<usize>, sums: &mut [f32]) {
-    // SAFETY: the processor has what is asked for.
-    unsafe { operands.outputs(part, sums) };
-}
-
-struct Avx2;
+/// AVX2 with products of f32.
+pub(super) struct Avx2;
 
 impl Form for Avx2 {
     type X = f32;
@@ -92,12 +72,6 @@ impl Form for Avx2 {
     unsafe fn add(sum: __m256, x: *const f32, weights: __m256) -> __m256 {
         // SAFETY: the caller's promise.
         _mm256_fmadd_ps(unsafe { _mm256_loadu_ps(x) }, weights, sum)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn join(a: __m256, b: __m256) -> __m256 {
-        _mm256_add_ps(a, b)
     }
 
     #[inline]
