@@ -94,19 +94,28 @@ impl<'a> Operands<'a> {
             self.layer.scales(output, &mut scales);
             let codes = self.layer.row(output).as_chunks::<BYTES>().0;
             let mut totals = _mm256_setzero_ps();
-            if self.layer.group() == HALF {
-                for ((step, codes), scales) in self.x.iter().zip(codes).zip(scales.as_chunks::<2>().0) {
-                    let [lower, upper] = [_mm_set1_ps(scales[0]), _mm_set1_ps(scales[1])];
-                    let scales = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(lower), upper);
-                    totals = _mm256_fmadd_ps(step.products(codes), scales, totals);
+            match self.layer.group() {
+                HALF => {
+                    for ((step, codes), scales) in self.x.iter().zip(codes).zip(scales.as_chunks::<2>().0) {
+                        let [lower, upper] = [_mm_set1_ps(scales[0]), _mm_set1_ps(scales[1])];
+                        let scales = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(lower), upper);
+                        totals = _mm256_fmadd_ps(step.products(codes), scales, totals);
+                    }
                 }
-            } else {
-                let blocks = self.layer.group() / BLOCK;
-                let groups = self.x.chunks_exact(blocks).zip(codes.chunks_exact(blocks));
-                for ((steps, codes), scale) in groups.zip(&scales) {
-                    let scale = _mm256_set1_ps(*scale);
-                    for (step, codes) in steps.iter().zip(codes) {
-                        totals = _mm256_fmadd_ps(step.products(codes), scale, totals);
+                // The next arm without a loop of one turn.
+                BLOCK => {
+                    for ((step, codes), scale) in self.x.iter().zip(codes).zip(&scales) {
+                        totals = _mm256_fmadd_ps(step.products(codes), _mm256_set1_ps(*scale), totals);
+                    }
+                }
+                group => {
+                    let blocks = group / BLOCK;
+                    let groups = self.x.chunks_exact(blocks).zip(codes.chunks_exact(blocks));
+                    for ((steps, codes), scale) in groups.zip(&scales) {
+                        let scale = _mm256_set1_ps(*scale);
+                        for (step, codes) in steps.iter().zip(codes) {
+                            totals = _mm256_fmadd_ps(step.products(codes), scale, totals);
+                        }
                     }
                 }
             }
