@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use lapidary_kernels::{Features, Instructions};
+
 use super::options::stop;
 
 /// Ratios, in the rows and columns of a table.
@@ -43,9 +45,12 @@ impl Table {
         text
     }
 
-    /// Puts the table between the lines `<!-- name:begin -->` and `<!-- name:end -->` of a document.
-    pub fn splice(&self, machine: &str, document: &Path, name: &str) {
-        let path = document.display();
+    /// Puts the table of a kernel between the lines `<!-- kernel instructions:begin -->` and `<!-- kernel instructions:end -->`
+    /// of a document, by the best instructions of this processor: `linear amx_bf16`.
+    pub fn splice(&self, machine: &str, document: &Path, kernel: &str) {
+        let (path, features) = (document.display(), Features::detect());
+        let best = Instructions::ALL.iter().rev().find(|each| features.has(**each));
+        let name = format!("{kernel} {}", best.map_or("portable", |best| best.name()));
         let text =
             std::fs::read_to_string(document).unwrap_or_else(|error| stop(&format!("{path}: {error}")));
         let (begin, end) = (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"));

@@ -7,13 +7,7 @@ use crate::dot::dot;
 const SUMS: usize = 16;
 
 /// Computes a block with the instructions that every processor of the architecture has.
-pub(super) fn rows<O: Element>(block: Block<'_, O>) {
-    compute(block);
-}
-
-// Inlined into callers with different instructions, which is what makes it two kernels.
-#[inline(always)]
-fn compute<O: Element>(mut block: Block<'_, O>) {
+pub(super) fn rows<O: Element>(mut block: Block<'_, O>) {
     let inputs = block.shape.inputs;
     for (column, weight) in block.weight.chunks_exact(inputs).enumerate() {
         for (row, x) in block.x.chunks_exact(inputs).enumerate() {

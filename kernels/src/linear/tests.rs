@@ -53,6 +53,10 @@ fn more_than_is_worked_on_at_a_time() {
     check(LinearShape { rows: 512 + 19, inputs: 64, outputs: 48 });
     check(LinearShape { rows: 100, inputs: 544, outputs: 1700 });
     check(LinearShape { rows: 270, inputs: 288, outputs: 97 });
+    // Pieces of a row that a cache holds, for as many rows as share a look at the weight and others.
+    for (rows, inputs) in [(1, 5000), (3, 5000), (4, 3100), (6, 2600), (13, 1900)] {
+        check(LinearShape { rows, inputs, outputs: 11 });
+    }
 }
 
 /// A weight whose elements are made when they are asked for.

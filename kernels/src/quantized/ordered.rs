@@ -149,14 +149,17 @@ impl<'a, F: Form> Operands<'a, F> {
             self.layer.scales(output, &mut scales);
             let codes = self.layer.row(output);
             for row in (0..rows).step_by(ROWS_AT_A_TIME) {
-                // SAFETY: the caller's promise; there are as many rows. As many sums as registers hold.
+                // SAFETY: the caller's promise; there are as many rows. As many sums as registers hold beside what nibbles are
+                // decoded with, or bytes.
                 let tile: [f32; ROWS_AT_A_TIME] = unsafe {
-                    match rows - row {
-                        1 if INT4 => self.tile::<1, 2, INT4>(codes, &scales, row),
-                        1 => self.tile::<1, 4, INT4>(codes, &scales, row),
-                        2 => self.tile::<2, 2, INT4>(codes, &scales, row),
-                        3 => self.tile::<3, 1, INT4>(codes, &scales, row),
-                        _ => self.tile::<ROWS_AT_A_TIME, 1, INT4>(codes, &scales, row),
+                    match (rows - row, INT4) {
+                        (1, true) => self.tile::<1, 2, INT4>(codes, &scales, row),
+                        (1, false) => self.tile::<1, 4, INT4>(codes, &scales, row),
+                        (2, _) => self.tile::<2, 2, INT4>(codes, &scales, row),
+                        (3, true) => self.tile::<3, 1, INT4>(codes, &scales, row),
+                        (3, false) => self.tile::<3, 2, INT4>(codes, &scales, row),
+                        (_, true) => self.tile::<ROWS_AT_A_TIME, 1, INT4>(codes, &scales, row),
+                        (_, false) => self.tile::<ROWS_AT_A_TIME, 2, INT4>(codes, &scales, row),
                     }
                 };
                 for (row, dot) in (row..rows).zip(tile) {

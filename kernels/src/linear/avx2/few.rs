@@ -25,21 +25,29 @@ const STEP: usize = 2 * LANES;
 /// `x` that a step of the weight meets: what is at even places, and what is at odd places.
 type Step = [[f32; LANES]; 2];
 
-/// How far ahead the weight is asked for where it is read from one end to the other, in elements: the latency of memory at the
-/// speed of one core.
-const AHEAD: usize = 512;
-
 /// Steps that are taken together.
 const RUN: usize = 4;
 
 /// Steps of a cache line of the weight.
 const STEPS_OF_LINE: usize = 2;
 
-/// Rows up to which it is.
+/// Rows up to which the weight is read from one end to the other.
 const ROWS_OF_WHOLE_INPUTS: usize = 2;
 
-/// Steps of all rows of `x` together that stay in the first-level cache: 16 KiB.
+/// Steps of all rows of `x` together that stay in the first-level cache: 24 KiB.
 const STEPS_IN_CACHE: usize = 384;
+
+/// How far ahead the weight is then asked for, in elements: the latency of memory at the speed of one core.
+const AHEAD: usize = 512;
+
+/// What is asked for while the products of some outputs are added up.
+#[derive(Clone, Copy)]
+enum Next {
+    /// [`AHEAD`] of where these outputs are read, and of the outputs after them once their ends are reached.
+    Along,
+    /// What lies so many elements after where they are read.
+    Behind(usize),
+}
 
 /// Computes a layer of up to [`MAX_ROWS`] rows.
 ///
@@ -107,11 +115,11 @@ fn of_rows<const R: usize, const N: usize, const H: usize, O: Element>(
                 for (row, to) in x_rows.iter_mut().enumerate() {
                     *to = &x[(row_tile * R + row).min(rows - 1) * piece.len()..][..piece.len()];
                 }
-                // What is read after this piece of these outputs, in elements from there: the others' or, at the end, the next.
+                // After this piece of these outputs comes that of the others and, at the end, the first one's next.
                 let next = match () {
-                    () if depth == steps => AHEAD,
-                    () if tile + 1 < tiles => N * inputs,
-                    () => (depth * STEP).wrapping_sub(tile * N * inputs),
+                    () if depth >= steps => Next::Along,
+                    () if tile + 1 < tiles => Next::Behind(N * inputs),
+                    () => Next::Behind((depth * STEP).wrapping_sub(tile * N * inputs)),
                 };
                 add_piece::<R, N, H>(sums, x_rows, weight, inputs, piece.clone(), next);
             }
@@ -136,7 +144,7 @@ fn add_piece<const R: usize, const N: usize, const H: usize>(
     weight: &[bf16],
     inputs: usize,
     piece: Range<usize>,
-    next: usize,
+    next: Next,
 ) {
     let weight: [&[bf16]; N] = rows_of(weight, inputs);
     let whole = piece.end.min(inputs / STEP);
@@ -147,13 +155,18 @@ fn add_piece<const R: usize, const N: usize, const H: usize>(
     }
     let places = weight.map(<[bf16]>::as_ptr);
     for first in (piece.start..whole).step_by(RUN) {
-        let ahead = first * STEP + next;
-        // Behind the end of a row that is read as a whole lies one that has its turn at the same time: the one after these.
-        let ahead = if next == AHEAD && ahead >= inputs { ahead + (N - 1) * inputs } else { ahead };
+        let ahead = match next {
+            // Behind the end of a row lies one that has its turn at the same time.
+            Next::Along if first * STEP + AHEAD >= inputs => first * STEP + AHEAD + (N - 1) * inputs,
+            Next::Along => first * STEP + AHEAD,
+            Next::Behind(distance) => (first * STEP).wrapping_add(distance),
+        };
         for place in places {
             for line in 0..RUN / STEPS_OF_LINE {
                 // Beyond the weight's end the address may be nobody's: a prefetch of it does nothing.
-                _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(ahead + line * STEPS_OF_LINE * STEP).cast());
+                _mm_prefetch::<_MM_HINT_T0>(
+                    place.wrapping_add(ahead.wrapping_add(line * STEPS_OF_LINE * STEP)).cast(),
+                );
             }
         }
         // SAFETY: sixteen elements of each row for each of the steps, and as many steps of `x`.
