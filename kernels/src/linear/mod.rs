@@ -45,6 +45,7 @@ pub enum LinearResult<'a> {
     F32(&'a mut [f32]),
 }
 
+#[cfg(target_arch = "x86_64")]
 impl LinearResult<'_> {
     /// The same result, for a shorter while.
     pub(crate) fn reborrow(&mut self) -> LinearResult<'_> {

@@ -75,7 +75,7 @@ pub fn quantized_linear(
     shape: LinearShape,
     x: &[bf16],
     weight: EncodedWeight<'_>,
-    mut out: LinearResult<'_>,
+    out: LinearResult<'_>,
 ) -> Result<(), QuantizedLinearError> {
     let layer = Layer::new(shape, x, weight, &out)?;
     if shape.inputs == 0 {
@@ -91,6 +91,8 @@ pub fn quantized_linear(
         unsafe { amx::linear(pool, &layer, out) };
         return Ok(());
     }
+    #[cfg(target_arch = "x86_64")]
+    let mut out = out;
     #[cfg(target_arch = "x86_64")]
     if features.has(Instructions::Avx512Bf16)
         && avx512::takes(&layer)
