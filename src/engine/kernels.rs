@@ -65,9 +65,9 @@ impl Kernels {
             return target.clone();
         }
         let features = Features::detect();
-        let attention = if features.has(Instructions::AmxBf16) { ATTENTION } else { DECODE_ATTENTION };
-        // Between tiles and plain AVX2 there are products of bf16 pairs, which the compiler has for many rows and we have not.
         let (pairs, tiles) = (features.has(Instructions::Avx512Bf16), features.has(Instructions::AmxBf16));
+        let attention = if tiles { ATTENTION } else { DECODE_ATTENTION };
+        // Between tiles and plain AVX2 there are products of bf16 pairs, which the compiler has for many rows and we have not.
         let linear = match tiles || (features.has(Instructions::Avx2) && !pairs) {
             true => LINEAR,
             false => LINEAR_FEW_ROWS,

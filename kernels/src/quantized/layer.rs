@@ -184,4 +184,13 @@ impl<'a> Layer<'a> {
             None => Vec::new(),
         }
     }
+
+    /// What the offsets of an output add to its sum for a row, by the sums of [`group_sums`](Self::group_sums).
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    #[inline]
+    pub(super) fn offsets_times(&self, group_sums: &[f32], row: usize, output: usize) -> f32 {
+        let Some(offsets) = self.offsets(output) else { return 0.0 };
+        let sums = group_sums.get(row * offsets.len()..).unwrap_or_default();
+        sums.iter().zip(offsets).map(|(sum, offset)| sum * offset).sum()
+    }
 }

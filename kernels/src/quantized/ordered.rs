@@ -110,14 +110,14 @@ impl<'a, F: Form> Operands<'a, F> {
         let inputs = layer.shape.inputs;
         let blocks = inputs.div_ceil(BLOCK);
         let mut x = vec![F::X::default(); layer.shape.rows * blocks * BLOCK];
-        let place: [usize; BLOCK] = match layer.codes() {
-            Codes::Int8(_) => std::array::from_fn(|place| place),
-            Codes::Int4(_) => std::array::from_fn(F::place_of_int4),
-        };
+        let is_int4 = matches!(layer.codes(), Codes::Int4(_));
         for (to, from) in x.chunks_mut(blocks * BLOCK).zip(layer.x.chunks(inputs)) {
             for (to, from) in to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)) {
-                for (to, place) in to.iter_mut().zip(place) {
-                    *to = from.get(place).map_or(F::X::default(), |x| F::x(*x));
+                for (place, to) in to.iter_mut().enumerate() {
+                    let place = if is_int4 { F::place_of_int4(place) } else { place };
+                    if let Some(x) = from.get(place) {
+                        *to = F::x(*x);
+                    }
                 }
             }
         }
@@ -163,20 +163,13 @@ impl<'a, F: Form> Operands<'a, F> {
                     }
                 };
                 for (row, dot) in (row..rows).zip(tile) {
-                    let offset = self.offset(row, output);
+                    let offset = self.layer.offsets_times(&self.group_sums, row, output);
                     if let Some(sum) = sums.get_mut(row * width + column) {
                         *sum = dot + offset;
                     }
                 }
             }
         }
-    }
-
-    /// What the offsets add to a sum.
-    fn offset(&self, row: usize, output: usize) -> f32 {
-        let Some(offsets) = self.layer.offsets(output) else { return 0.0 };
-        let sums = self.group_sums.get(row * offsets.len()..).unwrap_or_default();
-        sums.iter().zip(offsets).map(|(sum, offset)| sum * offset).sum()
     }
 
     /// One output for `R` rows from `row` on, with `S` sums of each, so that additions need not wait for each other.

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use half::bf16;
 
-use super::transposed::Transposed;
+use super::transposed::{Transposed, VECTORS};
 use crate::Pool;
 use crate::avx2::{LANES, transpose};
 use crate::linear::{Element, LinearShape};
@@ -36,8 +36,11 @@ const X_ROWS: usize = 512;
 /// Inputs after which the next block of the weight is asked for again: a cache line of bf16.
 const ASK_EVERY: usize = 32;
 
-/// Sums of a tile, which are twelve registers.
-const TILE: usize = 12 * LANES;
+/// Outputs of a tile, each with a register of sums for each of a panel of `x`: as many as there are beside what they are made of.
+const TILE_OUTPUTS: usize = 6;
+
+/// Sums of a tile.
+const TILE: usize = TILE_OUTPUTS * VECTORS * LANES;
 
 /// A weight that is widened where it is read.
 pub(crate) trait Weights: Sync {
@@ -65,36 +68,31 @@ pub(crate) unsafe fn linear<O: Element>(
         let rows = x.len() / inputs;
         let shape = LinearShape { rows, ..shape };
         // SAFETY: the caller's promise, passed on.
-        unsafe {
-            match rows <= LANES {
-                true => by_tiles::<1, 12, O>(pool, shape, x, weight, out),
-                false => by_tiles::<2, 6, O>(pool, shape, x, weight, out),
-            }
-        }
+        unsafe { some_rows(pool, shape, x, weight, out) };
     }
 }
 
-/// Computes a layer in tiles of `N` outputs and `V` registers of rows.
+/// Computes a layer of at most [`X_ROWS`] rows.
 ///
 /// # Safety
 /// As [`linear`].
-unsafe fn by_tiles<const V: usize, const N: usize, O: Element>(
+unsafe fn some_rows<O: Element>(
     pool: &Pool,
     shape: LinearShape,
     x: &[bf16],
     weight: &impl Weights,
     out: &mut [O],
 ) {
-    const { assert!(V * N * LANES == TILE && BLOCK.is_multiple_of(N)) };
+    const { assert!(BLOCK.is_multiple_of(TILE_OUTPUTS)) };
     let LinearShape { inputs, outputs, .. } = shape;
     // The same number of blocks for each thread.
     let blocks = outputs.div_ceil(BLOCK).next_multiple_of(pool.threads());
-    let width = outputs.div_ceil(blocks).next_multiple_of(N);
+    let width = outputs.div_ceil(blocks).next_multiple_of(TILE_OUTPUTS);
     let out = Address(out.as_mut_ptr());
     // SAFETY: the caller's promise.
     unsafe {
-        Transposed::<V>::with(pool, x, inputs, DEPTH, |transposed| {
-            let layer = Layer::<_, _, V, N> { shape, x: transposed, weight, out: &out };
+        Transposed::with(pool, x, inputs, DEPTH, |transposed| {
+            let layer = Layer { shape, x: transposed, weight, out: &out };
             pool.run(outputs.div_ceil(width), &|block| {
                 layer.block(block * width, ((block + 1) * width).min(outputs));
             });
@@ -102,9 +100,9 @@ unsafe fn by_tiles<const V: usize, const N: usize, O: Element>(
     }
 }
 
-struct Layer<'a, W, O, const V: usize, const N: usize> {
+struct Layer<'a, W, O> {
     shape: LinearShape,
-    x: &'a Transposed<'a, V>,
+    x: &'a Transposed<'a>,
     weight: &'a W,
     out: &'a Address<O>,
 }
@@ -117,7 +115,7 @@ struct Scratch {
     sums: Vec<[f32; TILE]>,
 }
 
-impl<W: Weights, O: Element, const V: usize, const N: usize> Layer<'_, W, O, V, N> {
+impl<W: Weights, O: Element> Layer<'_, W, O> {
     /// Computes some outputs, at most [`BLOCK`].
     ///
     /// # Safety
@@ -128,7 +126,7 @@ impl<W: Weights, O: Element, const V: usize, const N: usize> Layer<'_, W, O, V, 
             // Kept from call to call: fresh memory costs a fault a page.
             static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { weight: Vec::new(), sums: Vec::new() }) };
         }
-        let (panels, tiles) = (self.x.panels, (end - first).div_ceil(N));
+        let (panels, tiles) = (self.x.panels, (end - first).div_ceil(TILE_OUTPUTS));
         SCRATCH.with_borrow_mut(|Scratch { weight, sums }| {
             weight.resize(BLOCK * STRIDE, 0.0);
             // Not cleared: the first block of inputs does not read them.
@@ -141,15 +139,15 @@ impl<W: Weights, O: Element, const V: usize, const N: usize> Layer<'_, W, O, V, 
                     for (panel, sums) in sums.chunks_mut(tiles).enumerate() {
                         let x = self.x.panel(block, panel);
                         for (tile, (sums, weight)) in
-                            sums.iter_mut().zip(weight.chunks(N * STRIDE)).enumerate()
+                            sums.iter_mut().zip(weight.chunks(TILE_OUTPUTS * STRIDE)).enumerate()
                         {
                             let ask = |step: usize| {
                                 let input = (block + 1) * DEPTH + step;
                                 if panel == 0 && input < self.shape.inputs {
-                                    self.ask_for(first + tile * N, input);
+                                    self.ask_for(first + tile * TILE_OUTPUTS, input);
                                 }
                             };
-                            multiply::<V, N>(x, weight, sums, block == 0, ask);
+                            multiply(x, weight, sums, block == 0, ask);
                         }
                     }
                 }
@@ -173,7 +171,7 @@ impl<W: Weights, O: Element, const V: usize, const N: usize> Layer<'_, W, O, V, 
     /// Asks for what holds the weights of a tile for an input.
     #[inline(always)]
     fn ask_for(&self, first: usize, input: usize) {
-        for output in first..first + N {
+        for output in first..first + TILE_OUTPUTS {
             // SAFETY: every processor of the architecture has the instruction, which changes nothing but caches. The address
             // may be nobody's.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(self.weight.place(output, input).cast()) };
@@ -189,15 +187,16 @@ impl<W: Weights, O: Element, const V: usize, const N: usize> Layer<'_, W, O, V, 
     unsafe fn round(&self, outputs: Range<usize>, panel: usize, sums: &[[f32; TILE]]) {
         // A register of sums of each output, one for each of eight rows.
         let of_outputs = sums.as_flattened().as_chunks::<LANES>().0;
-        for vector in 0..V {
-            let first_row = (panel * V + vector) * LANES;
+        for vector in 0..VECTORS {
+            let first_row = (panel * VECTORS + vector) * LANES;
             let rows = LANES.min(self.shape.rows.saturating_sub(first_row));
             for first in (0..outputs.len()).step_by(LANES) {
                 let count = LANES.min(outputs.len() - first);
                 let mut eight = [_mm256_setzero_ps(); LANES];
                 for (index, sums) in eight.iter_mut().enumerate().take(count) {
                     // SAFETY: eight f32.
-                    *sums = unsafe { _mm256_loadu_ps(of_outputs[(first + index) * V + vector].as_ptr()) };
+                    *sums =
+                        unsafe { _mm256_loadu_ps(of_outputs[(first + index) * VECTORS + vector].as_ptr()) };
                 }
                 for (row, sums) in transpose(eight).into_iter().enumerate().take(rows) {
                     let mut values = [0.0; LANES];
@@ -220,23 +219,23 @@ impl<W: Weights, O: Element, const V: usize, const N: usize> Layer<'_, W, O, V, 
     }
 }
 
-/// Adds the products of a panel of `x` and `N` outputs' weights to their sums, or begins them; meanwhile asks for what comes next,
+/// Adds the products of a panel of `x` and a tile's weights to their sums, or begins them; meanwhile asks for what comes next,
 /// [`ASK_EVERY`] inputs at a time.
 ///
 /// # Safety
 /// The processor has AVX2 and FMA; `weight` has as many elements for each output as `x` has columns, [`STRIDE`] apart.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn multiply<const V: usize, const N: usize>(
-    x: &[[[f32; LANES]; V]],
+unsafe fn multiply(
+    x: &[[[f32; LANES]; VECTORS]],
     weight: &[f32],
     tile: &mut [f32; TILE],
     begins: bool,
     ask: impl Fn(usize),
 ) {
-    debug_assert!((N - 1) * STRIDE + x.len() <= weight.len());
-    let mut sums = [[_mm256_setzero_ps(); V]; N];
-    let registers = tile.as_chunks_mut::<LANES>().0.as_chunks_mut::<V>().0;
+    debug_assert!((TILE_OUTPUTS - 1) * STRIDE + x.len() <= weight.len());
+    let mut sums = [[_mm256_setzero_ps(); VECTORS]; TILE_OUTPUTS];
+    let registers = tile.as_chunks_mut::<LANES>().0.as_chunks_mut::<VECTORS>().0;
     if !begins {
         for (sums, registers) in sums.iter_mut().zip(registers.iter()) {
             for (sum, register) in sums.iter_mut().zip(registers) {
@@ -248,7 +247,7 @@ unsafe fn multiply<const V: usize, const N: usize>(
     for (chunk, x) in x.chunks(ASK_EVERY).enumerate() {
         ask(chunk * ASK_EVERY);
         for (index, x) in x.iter().enumerate() {
-            let mut columns: [__m256; V] = [_mm256_setzero_ps(); V];
+            let mut columns: [__m256; VECTORS] = [_mm256_setzero_ps(); VECTORS];
             for (column, x) in columns.iter_mut().zip(x) {
                 // SAFETY: eight f32.
                 *column = unsafe { _mm256_loadu_ps(x.as_ptr()) };

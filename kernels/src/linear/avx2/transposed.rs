@@ -12,16 +12,19 @@ use crate::Pool;
 use crate::avx2::{LANES, transpose};
 use crate::dot::wide;
 
-/// `x` in f32, its columns cut in blocks of `depth`; in a block, its rows in panels of `V` registers; in a panel, column
+/// Registers of rows in a panel.
+pub(super) const VECTORS: usize = 2;
+
+/// `x` in f32, its columns cut in blocks of `depth`; in a block, its rows in panels of [`VECTORS`] registers; in a panel, column
 /// by column. Rows that `x` lacks for a whole panel are zero.
-pub(super) struct Transposed<'t, const V: usize> {
-    columns: &'t [[[f32; LANES]; V]],
+pub(super) struct Transposed<'t> {
+    columns: &'t [[[f32; LANES]; VECTORS]],
     pub(super) panels: usize,
     inputs: usize,
     depth: usize,
 }
 
-impl<const V: usize> Transposed<'_, V> {
+impl Transposed<'_> {
     /// Transposes `x` and calls `then` with it.
     ///
     /// # Safety
@@ -31,21 +34,21 @@ impl<const V: usize> Transposed<'_, V> {
         x: &[bf16],
         inputs: usize,
         depth: usize,
-        then: impl FnOnce(&Transposed<'_, V>),
+        then: impl FnOnce(&Transposed<'_>),
     ) {
         thread_local! {
             // Kept from call to call: fresh memory costs a fault a page.
             static COLUMNS: RefCell<Vec<[f32; LANES]>> = const { RefCell::new(Vec::new()) };
         }
         COLUMNS.with_borrow_mut(|columns| {
-            let panels = (x.len() / inputs).div_ceil(V * LANES);
-            let count = panels * inputs * V;
+            let panels = (x.len() / inputs).div_ceil(VECTORS * LANES);
+            let count = panels * inputs * VECTORS;
             columns.resize(count.max(columns.len()), [0.0; LANES]);
-            let columns = columns.get_mut(..count).unwrap_or_default().as_chunks_mut::<V>().0;
+            let columns = columns.get_mut(..count).unwrap_or_default().as_chunks_mut::<VECTORS>().0;
             pool.each_chunk(columns, panels * depth, &|block, columns| {
                 for (panel, columns) in columns.chunks_mut(columns.len() / panels).enumerate() {
                     // SAFETY: the caller's promise.
-                    unsafe { fill(x, inputs, panel * V * LANES, block * depth, columns) };
+                    unsafe { fill(x, inputs, panel * VECTORS * LANES, block * depth, columns) };
                 }
             });
             then(&Transposed { columns, panels, inputs, depth });
@@ -53,7 +56,7 @@ impl<const V: usize> Transposed<'_, V> {
     }
 
     /// The columns of a panel from the first of a block on.
-    pub(super) fn panel(&self, block: usize, panel: usize) -> &[[[f32; LANES]; V]] {
+    pub(super) fn panel(&self, block: usize, panel: usize) -> &[[[f32; LANES]; VECTORS]] {
         let first = block * self.depth;
         let width = self.depth.min(self.inputs - first);
         let start = first * self.panels + panel * width;
@@ -63,16 +66,10 @@ impl<const V: usize> Transposed<'_, V> {
 
 /// Writes as many columns as there is room for, of the rows from `row` on and the columns from `column` on.
 #[target_feature(enable = "avx2")]
-fn fill<const V: usize>(
-    x: &[bf16],
-    inputs: usize,
-    row: usize,
-    column: usize,
-    columns: &mut [[[f32; LANES]; V]],
-) {
+fn fill(x: &[bf16], inputs: usize, row: usize, column: usize, columns: &mut [[[f32; LANES]; VECTORS]]) {
     let (eights, rest) = columns.as_chunks_mut::<LANES>();
     let whole = eights.len() * LANES;
-    for vector in 0..V {
+    for vector in 0..VECTORS {
         let rows: [&[bf16]; LANES] = std::array::from_fn(|lane| {
             let at = (row + vector * LANES + lane) * inputs + column;
             x.get(at..at + whole + rest.len()).unwrap_or_default()

@@ -119,8 +119,7 @@ impl<'a> Operands<'a> {
                     }
                 }
             }
-            let offsets = self.layer.offsets(output).unwrap_or_default();
-            let offset: f32 = self.group_sums.iter().zip(offsets).map(|(sum, offset)| sum * offset).sum();
+            let offset = self.layer.offsets_times(&self.group_sums, 0, output);
             *sum = (f64::from(total(totals)) * self.unit) as f32 + offset;
         }
     }

@@ -179,17 +179,9 @@ impl<'a, const V: usize, E: Bytes<V>> Operands<'a, E, V> {
         }
         for (o, dots) in dots.iter().enumerate() {
             for (r, dot) in dots.iter().enumerate() {
-                out.set(row + r, o, dot + self.offset(output + o, row + r));
+                out.set(row + r, o, dot + self.layer.offsets_times(&self.group_sums, row + r, output + o));
             }
         }
-    }
-
-    /// What the offsets add to a sum.
-    #[inline]
-    fn offset(&self, output: usize, row: usize) -> f32 {
-        let Some(offsets) = self.layer.offsets(output) else { return 0.0 };
-        let sums = self.group_sums.get(row * offsets.len()..).unwrap_or_default();
-        sums.iter().zip(offsets).map(|(sum, offset)| sum * offset).sum()
     }
 }
 
