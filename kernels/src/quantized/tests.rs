@@ -176,6 +176,21 @@ fn groups_equal_the_sum_in_f64() {
 }
 
 #[test]
+fn rows_of_which_a_cache_holds_pieces_equal_the_sum_in_f64() {
+    for rows in [3, 4, 5, 8] {
+        // The last piece is shorter, of one block, or ends within one; a group is longer than a piece.
+        for (inputs, groups, with_offsets) in
+            [(2304, 36, false), (2336, 1, false), (3586, 1, false), (2560, 80, true), (4096, 2, false)]
+        {
+            for bits in [4, 8] {
+                let weight = Weight::new(bits, (5, inputs), groups, 1, with_offsets);
+                check(LinearShape { rows, inputs, outputs: 5 }, &weight);
+            }
+        }
+    }
+}
+
+#[test]
 fn offsets_equal_the_sum_in_f64() {
     for rows in [1, 3, 6, 40] {
         for (group, groups) in [(32, 9), (64, 4), (16, 3), (256, 1), (6, 7)] {

@@ -22,6 +22,9 @@ fn quantized_linear_keeps_to_its_slices() {
         (9, 32, 32),
         (4, 48, 7),
         (7, 6, 34),
+        // Of more than a few rows, a cache holds pieces.
+        (1, 2330, 3),
+        (36, 64, 3),
     ];
     // Rows with what is no number go other ways than those without.
     let numbers =

@@ -22,8 +22,11 @@ pub(super) const MAX_ROWS: usize = 16;
 /// Elements that are widened at a time.
 const STEP: usize = 2 * LANES;
 
-/// `x` that a step of the weight meets: what is at even places, and what is at odd places.
-type Step = [[f32; LANES]; 2];
+/// `x` that a step of the weight meets: what is at even places, and what is at odd places. A cache line: a register that lies
+/// across two takes twice as long to read.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Step([[f32; LANES]; 2]);
 
 /// Steps that are taken together.
 const RUN: usize = 4;
@@ -35,7 +38,7 @@ const STEPS_OF_LINE: usize = 2;
 const ROWS_OF_WHOLE_INPUTS: usize = 2;
 
 /// Steps of all rows of `x` together that stay in the first-level cache: 24 KiB.
-const STEPS_IN_CACHE: usize = 384;
+const STEPS_IN_CACHE: usize = 448;
 
 /// How far ahead the weight is then asked for, in elements: the latency of memory at the speed of one core.
 const AHEAD: usize = 512;
@@ -61,16 +64,17 @@ pub(super) unsafe fn linear<O: Element>(
     out: &mut [O],
 ) {
     let (rows, steps) = (shape.rows, shape.inputs.div_ceil(STEP));
-    let depth = if rows <= ROWS_OF_WHOLE_INPUTS { steps } else { STEPS_IN_CACHE / rows };
+    let pieces = if rows <= ROWS_OF_WHOLE_INPUTS { 1 } else { (rows * steps).div_ceil(STEPS_IN_CACHE) };
+    let depth = steps.div_ceil(pieces);
     // Piece by piece, row by row; zeros behind each row that is not whole steps.
-    let mut wide_x = vec![[[0.0; LANES]; 2]; rows * steps];
+    let mut wide_x = vec![Step([[0.0; LANES]; 2]); rows * steps];
     for (index, piece) in wide_x.chunks_mut(rows * depth).enumerate() {
         let depth_here = piece.len() / rows;
         for (to, x) in piece.chunks_mut(depth_here).zip(x.chunks(shape.inputs)) {
             let x = x.get(index * depth * STEP..).unwrap_or_default();
             for (to, x) in to.iter_mut().zip(x.chunks(STEP)) {
                 for (place, x) in x.iter().enumerate() {
-                    to[place % 2][place / 2] = wide(*x);
+                    to.0[place % 2][place / 2] = wide(*x);
                 }
             }
         }
@@ -214,7 +218,7 @@ unsafe fn add<const R: usize, const N: usize, const H: usize>(
             }
             for (sums, x) in sums.iter_mut().zip(x) {
                 // SAFETY: the caller's promise.
-                let x = unsafe { _mm256_loadu_ps(x.get_unchecked(step - start)[half].as_ptr()) };
+                let x = unsafe { _mm256_loadu_ps(x.get_unchecked(step - start).0[half].as_ptr()) };
                 for (sums, weight) in sums.iter_mut().zip(weights) {
                     let sum = &mut sums[half % H];
                     *sum = _mm256_fmadd_ps(x, weight, *sum);

@@ -1,12 +1,15 @@
 //! Few rows, with codes decoded a block at a time in the order in which they lie: what registers of one kind or another
 //! then do with them is a [`Form`]. Codes are read once, from one end of the weight to the other.
 
+mod pieces;
+
 use std::ops::Range;
 
 use half::bf16;
 
 use super::Codes;
 use super::layer::Layer;
+use pieces::{InBlock, Piece, Pieces};
 
 /// Elements that are decoded at a time.
 pub(super) const BLOCK: usize = 32;
@@ -97,9 +100,7 @@ pub(super) fn takes(layer: &Layer<'_>) -> bool {
 /// What is prepared once a call.
 pub(super) struct Operands<'a, F: Form> {
     layer: &'a Layer<'a>,
-    /// `[rows, blocks * BLOCK]`, with zeros behind each row that is not whole blocks.
-    x: Vec<F::X>,
-    blocks: usize,
+    x: Pieces<F::X>,
     /// The sum of the `x` of each group, `[rows, groups]`, where there are offsets.
     group_sums: Vec<f32>,
 }
@@ -107,21 +108,7 @@ pub(super) struct Operands<'a, F: Form> {
 impl<'a, F: Form> Operands<'a, F> {
     /// Operands of a layer that [`takes`] says yes to.
     pub(super) fn new(layer: &'a Layer<'a>) -> Self {
-        let inputs = layer.shape.inputs;
-        let blocks = inputs.div_ceil(BLOCK);
-        let mut x = vec![F::X::default(); layer.shape.rows * blocks * BLOCK];
-        let is_int4 = matches!(layer.codes(), Codes::Int4(_));
-        for (to, from) in x.chunks_mut(blocks * BLOCK).zip(layer.x.chunks(inputs)) {
-            for (to, from) in to.chunks_mut(BLOCK).zip(from.chunks(BLOCK)) {
-                for (place, to) in to.iter_mut().enumerate() {
-                    let place = if is_int4 { F::place_of_int4(place) } else { place };
-                    if let Some(x) = from.get(place) {
-                        *to = F::x(*x);
-                    }
-                }
-            }
-        }
-        Self { layer, x, blocks, group_sums: layer.group_sums() }
+        Self { layer, x: Pieces::new::<F>(layer), group_sums: layer.group_sums() }
     }
 
     /// Computes some outputs for all rows. Inlined into callers that are compiled for the form's instructions.
@@ -145,67 +132,87 @@ impl<'a, F: Form> Operands<'a, F> {
     unsafe fn outputs_of<const INT4: bool>(&self, outputs: Range<usize>, sums: &mut [f32]) {
         let (width, rows) = (outputs.len(), self.layer.shape.rows);
         let mut scales = vec![0.0; self.layer.groups()];
-        for (column, output) in outputs.enumerate() {
-            self.layer.scales(output, &mut scales);
-            let codes = self.layer.row(output);
-            for row in (0..rows).step_by(ROWS_AT_A_TIME) {
-                // SAFETY: the caller's promise; there are as many rows. As many sums as registers hold beside what nibbles are
-                // decoded with, or bytes.
-                let tile: [f32; ROWS_AT_A_TIME] = unsafe {
-                    match (rows - row, INT4) {
-                        (1, true) => self.tile::<1, 2, INT4>(codes, &scales, row),
-                        (1, false) => self.tile::<1, 4, INT4>(codes, &scales, row),
-                        (2, _) => self.tile::<2, 2, INT4>(codes, &scales, row),
-                        (3, true) => self.tile::<3, 1, INT4>(codes, &scales, row),
-                        (3, false) => self.tile::<3, 2, INT4>(codes, &scales, row),
-                        (_, true) => self.tile::<ROWS_AT_A_TIME, 1, INT4>(codes, &scales, row),
-                        (_, false) => self.tile::<ROWS_AT_A_TIME, 2, INT4>(codes, &scales, row),
+        // SAFETY: the caller's promise.
+        let mut totals = vec![unsafe { F::zero() }; width * rows];
+        for piece in self.x.iter() {
+            for (output, totals) in outputs.clone().zip(totals.chunks_mut(rows)) {
+                self.layer.scales(output, &mut scales);
+                for (tile, totals) in totals.chunks_mut(ROWS_AT_A_TIME).enumerate() {
+                    let row = tile * ROWS_AT_A_TIME;
+                    // SAFETY: the caller's promise; there are as many rows. As many sums as registers hold beside what nibbles
+                    // are decoded with, or bytes.
+                    unsafe {
+                        match (totals.len(), INT4) {
+                            (1, true) => self.tile::<1, 2, INT4>(&piece, output, &scales, row, totals),
+                            (1, false) => self.tile::<1, 4, INT4>(&piece, output, &scales, row, totals),
+                            (2, _) => self.tile::<2, 2, INT4>(&piece, output, &scales, row, totals),
+                            (3, true) => self.tile::<3, 1, INT4>(&piece, output, &scales, row, totals),
+                            (3, false) => self.tile::<3, 2, INT4>(&piece, output, &scales, row, totals),
+                            (_, true) => self.tile::<4, 1, INT4>(&piece, output, &scales, row, totals),
+                            (_, false) => self.tile::<4, 2, INT4>(&piece, output, &scales, row, totals),
+                        }
                     }
-                };
-                for (row, dot) in (row..rows).zip(tile) {
-                    let offset = self.layer.offsets_times(&self.group_sums, row, output);
-                    if let Some(sum) = sums.get_mut(row * width + column) {
-                        *sum = dot + offset;
-                    }
+                }
+            }
+        }
+        for (column, (output, totals)) in outputs.zip(totals.chunks(rows)).enumerate() {
+            for (row, total) in totals.iter().enumerate() {
+                let offset = self.layer.offsets_times(&self.group_sums, row, output);
+                if let Some(sum) = sums.get_mut(row * width + column) {
+                    // SAFETY: the caller's promise.
+                    *sum = unsafe { F::total(*total) } + offset;
                 }
             }
         }
     }
 
-    /// One output for `R` rows from `row` on, with `S` sums of each, so that additions need not wait for each other.
+    /// Adds a piece of one output to the totals of `R` rows from `row` on, with `S` sums of each, so that additions need not
+    /// wait for each other.
     ///
     /// # Safety
     /// As [`outputs_of`](Self::outputs_of); there are so many rows.
     #[inline(always)]
     unsafe fn tile<const R: usize, const S: usize, const INT4: bool>(
         &self,
-        codes: &[u8],
+        piece: &Piece<'_, F::X>,
+        output: usize,
         scales: &[f32],
         row: usize,
-    ) -> [f32; ROWS_AT_A_TIME] {
+        to: &mut [F::Sum],
+    ) {
+        let Some(to) = to.first_chunk_mut::<R>() else { return };
         // A block's bytes, and one whose codes are zero.
         let (bytes, zero_codes) = if INT4 { (BLOCK / 2, 0x88) } else { (BLOCK, 0) };
-        // Where there are several groups, all blocks are whole.
-        let whole_blocks = codes.len() / bytes;
-        let blocks_a_group = whole_blocks / scales.len();
+        let codes = self.layer.row(output).get(piece.start * bytes..).unwrap_or_default();
+        // All blocks are whole but the last one of the only group.
+        let whole_blocks = piece.blocks.min(codes.len() / bytes);
+        let (scales, blocks_a_group) = match scales {
+            [_] => (scales, whole_blocks),
+            _ => {
+                let blocks_a_group = self.layer.group() / BLOCK;
+                (scales.get(piece.start / blocks_a_group..).unwrap_or_default(), blocks_a_group)
+            }
+        };
+        // What is read next: what is behind it or, of pieces, the same one of the next output.
+        let ahead = if piece.is_all { AHEAD } else { self.layer.row_bytes() };
         // SAFETY: the caller's promise.
         let zero = unsafe { F::zero() };
-        let mut totals = [[zero; S]; R];
-        let mut x = self.x.as_ptr().wrapping_add(row * self.blocks * BLOCK);
+        let mut totals = *to;
+        let mut x = piece.x.as_ptr().wrapping_add(row * piece.blocks);
         let mut at = codes.as_ptr();
-        for &scale in scales {
+        for (_, &scale) in (0..whole_blocks).step_by(blocks_a_group.max(1)).zip(scales) {
             let mut sums = [[zero; S]; R];
             for _ in 0..blocks_a_group {
-                ask_for(at.wrapping_add(AHEAD));
+                ask_for(at.wrapping_add(ahead));
                 // SAFETY: the caller's promise; a block of the row, and of each row of `x`.
-                unsafe { self.add::<R, S, INT4>(&mut sums, at, x) };
-                (at, x) = (at.wrapping_add(bytes), x.wrapping_add(BLOCK));
+                unsafe { add::<F, R, S, INT4>(&mut sums, at, x, piece.blocks) };
+                (at, x) = (at.wrapping_add(bytes), x.wrapping_add(1));
             }
             // SAFETY: the caller's promise.
             unsafe { add_scaled::<F, R, S>(&mut totals, sums, scale) };
         }
-        if let [scale] = *scales
-            && self.blocks > whole_blocks
+        if let [scale, ..] = *scales
+            && piece.blocks > whole_blocks
         {
             let mut padded = [zero_codes; BLOCK];
             for (to, from) in padded.iter_mut().zip(&codes[whole_blocks * bytes..]) {
@@ -214,40 +221,33 @@ impl<'a, F: Form> Operands<'a, F> {
             let mut sums = [[zero; S]; R];
             // SAFETY: as above, and there are a block's bytes.
             unsafe {
-                self.add::<R, S, INT4>(&mut sums, padded.as_ptr(), x);
+                add::<F, R, S, INT4>(&mut sums, padded.as_ptr(), x, piece.blocks);
                 add_scaled::<F, R, S>(&mut totals, sums, scale);
             }
         }
-        let mut out = [0.0; ROWS_AT_A_TIME];
-        for (out, totals) in out.iter_mut().zip(totals) {
-            for total in totals {
-                // SAFETY: the caller's promise.
-                *out += unsafe { F::total(total) };
-            }
-        }
-        out
+        *to = totals;
     }
+}
 
-    /// Adds a block's products.
-    ///
-    /// # Safety
-    /// As [`tile`](Self::tile), for a block of a row's codes and of each row of `x`, the first of which is at `x`.
-    #[inline(always)]
-    unsafe fn add<const R: usize, const S: usize, const INT4: bool>(
-        &self,
-        sums: &mut [[F::Sum; S]; R],
-        codes: *const u8,
-        x: *const F::X,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let weights = if INT4 { F::int4(codes) } else { F::int8(codes) };
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = x.add(r * self.blocks * BLOCK);
-                for (vector, weights) in weights.into_iter().enumerate() {
-                    let sum = &mut sums[vector % S];
-                    *sum = F::add(*sum, x.add(vector * VECTOR), weights);
-                }
+/// Adds a block's products with `R` rows of `x`, which lie `stride` blocks apart.
+///
+/// # Safety
+/// The processor has the form's instructions, and may read a block's codes, and as many elements of each row.
+#[inline(always)]
+unsafe fn add<F: Form, const R: usize, const S: usize, const INT4: bool>(
+    sums: &mut [[F::Sum; S]; R],
+    codes: *const u8,
+    x: *const InBlock<F::X>,
+    stride: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let weights = if INT4 { F::int4(codes) } else { F::int8(codes) };
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let x = x.add(row * stride).cast::<F::X>();
+            for (vector, weights) in weights.into_iter().enumerate() {
+                let sum = &mut sums[vector % S];
+                *sum = F::add(*sum, x.add(vector * VECTOR), weights);
             }
         }
     }
@@ -259,13 +259,15 @@ impl<'a, F: Form> Operands<'a, F> {
 /// The processor has the form's instructions.
 #[inline(always)]
 unsafe fn add_scaled<F: Form, const R: usize, const S: usize>(
-    totals: &mut [[F::Sum; S]; R],
+    totals: &mut [F::Sum; R],
     sums: [[F::Sum; S]; R],
     scale: f32,
 ) {
-    for (total, sum) in totals.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
-        // SAFETY: the caller's promise.
-        *total = unsafe { F::add_scaled(*total, *sum, scale) };
+    for (total, sums) in totals.iter_mut().zip(sums) {
+        for sum in sums {
+            // SAFETY: the caller's promise.
+            *total = unsafe { F::add_scaled(*total, sum, scale) };
+        }
     }
 }
 
