@@ -66,11 +66,10 @@ impl Kernels {
         }
         let features = Features::detect();
         let (pairs, tiles) = (features.has(Instructions::Avx512Bf16), features.has(Instructions::AmxBf16));
-        let attention = if tiles { ATTENTION } else { DECODE_ATTENTION };
         // Between tiles and plain AVX2 there are products of bf16 pairs, which the compiler has for many rows and we have not.
-        let linear = match tiles || (features.has(Instructions::Avx2) && !pairs) {
-            true => LINEAR,
-            false => LINEAR_FEW_ROWS,
+        let (linear, attention) = match tiles || (features.has(Instructions::Avx2) && !pairs) {
+            true => (LINEAR, ATTENTION),
+            false => (LINEAR_FEW_ROWS, DECODE_ATTENTION),
         };
         // In the order of their names.
         let all: [&[Kernel]; NAMES.len()] =

@@ -2,10 +2,16 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod block;
 mod decode;
 mod held;
 mod part;
 mod prefill;
+#[cfg(target_arch = "x86_64")]
+mod sight;
 #[cfg(test)]
 mod tests;
 
@@ -154,6 +160,11 @@ impl Layer<'_> {
         if self.features.has(Instructions::AmxBf16) && amx::takes(self.shape) {
             // SAFETY: the processor has AMX, and the slices are of the shape's sizes.
             return unsafe { amx::attend(self, cache, out) };
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self.features.has(Instructions::Avx2) && avx2::takes(self.shape) {
+            // SAFETY: the processor has AVX2 and FMA, and the slices are of the shape's sizes.
+            return unsafe { avx2::attend(self, cache, out) };
         }
         let _ = Instructions::Portable;
         prefill::attend(self, cache, out);

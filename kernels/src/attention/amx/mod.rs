@@ -14,11 +14,12 @@ use std::cell::RefCell;
 
 use half::bf16;
 
+use super::block::Block;
 use super::held::Held;
-use super::{AttentionNumbers, AttentionShape, Layer, slice};
-use crate::pool::Address;
+use super::sight::{Sight, View};
+use super::{AttentionShape, Layer};
 use crate::tiles::{Pairs, Registers, Rows, STEP, Sums, TILE, multiply, round, turn};
-use softmax::{Keys, Lanes, Sight};
+use softmax::{Keys, Lanes};
 
 pub(super) use rows::TileElement;
 
@@ -44,36 +45,11 @@ pub(super) unsafe fn attend<E: TileElement>(layer: Layer<'_>, cache: Held<'_, E>
         // Kept from call to call: fresh memory costs a fault a page.
         static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
     }
-    let Layer { pool, shape, numbers, operands, .. } = layer;
-    let AttentionShape { batch, queries, kv_heads, group, slots, head_dim } = shape;
-    let blocks = (queries * group).div_ceil(ROWS);
-    let out = Address(out.as_mut_ptr());
-    pool.run(batch * kv_heads * blocks, &|part| {
-        // Later queries see more: the short ones last, for threads to finish together.
-        let (head, block) = (part / blocks, blocks - 1 - part % blocks);
-        let (sequence, kv_head) = (head / kv_heads, head % kv_heads);
-        let first = block * ROWS;
-        let block = Block {
-            shape,
-            numbers,
-            query: slice(
-                operands.query,
-                sequence * queries * kv_heads * group * head_dim..operands.query.len(),
-            ),
-            kv_head,
-            first,
-            rows: ROWS.min(queries * group - first),
-            positions: slice(operands.positions, sequence * queries..(sequence + 1) * queries),
-            cache: cache.slots(head * slots..(head + 1) * slots, head_dim),
-            slot_positions: slice(operands.slot_positions, sequence * slots..(sequence + 1) * slots),
-        };
+    Block::each(layer, cache, ROWS, out, |block| {
         SCRATCH.with_borrow_mut(|scratch| {
-            scratch.fit(head_dim);
-            // SAFETY: the sequence's part of the result; blocks have no rows in common.
-            unsafe {
-                let out = out.get().add(sequence * queries * kv_heads * group * head_dim);
-                block.attend(scratch, out);
-            }
+            scratch.fit(block.shape.head_dim);
+            // SAFETY: the caller's promise.
+            unsafe { block.attend_in_tiles(scratch) };
         });
     });
 }
@@ -117,61 +93,27 @@ impl Scratch {
     }
 }
 
-/// Rows that attend to one head of one sequence's cache.
-struct Block<'a, E> {
-    shape: AttentionShape,
-    numbers: AttentionNumbers,
-    /// The sequence's queries and what follows, `[queries.., kv_heads, group, head_dim]`.
-    query: &'a [bf16],
-    kv_head: usize,
-    /// Number of the first row, of `queries * group`.
-    first: usize,
-    rows: usize,
-    /// Of the sequence's queries.
-    positions: &'a [i32],
-    cache: Held<'a, E>,
-    slot_positions: &'a [i32],
-}
-
 impl<E: TileElement> Block<'_, E> {
-    /// Where a row's elements begin in the sequence's queries, and results.
-    fn row(&self, row: usize) -> usize {
-        let AttentionShape { kv_heads, group, head_dim, .. } = self.shape;
-        let (token, member) = ((self.first + row) / group, (self.first + row) % group);
-        ((token * kv_heads + self.kv_head) * group + member) * head_dim
-    }
-
-    /// The position of a row's query; of a row that is none, one that sees nothing.
-    fn position(&self, row: usize) -> i32 {
-        if row >= self.rows {
-            return -1;
-        }
-        self.positions.get((self.first + row) / self.shape.group).copied().unwrap_or(-1)
-    }
-
-    /// Attends, and writes the rows into the sequence's results.
+    /// Attends, and writes the rows into the result.
     ///
     /// # Safety
-    /// As [`attend`]; the rows of `out` are this thread's.
+    /// As [`attend`].
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    unsafe fn attend(&self, scratch: &mut Scratch, out: *mut bf16) {
+    unsafe fn attend_in_tiles(&mut self, scratch: &mut Scratch) {
         let steps = self.shape.head_dim / STEP;
         let row_bands = self.rows.div_ceil(BAND);
         for (index, tile) in scratch.query.iter_mut().enumerate() {
             let (band, step, half) = (index / (2 * steps), index / 2 % steps, index % 2);
-            turn(tile, |row| {
-                let row = band * BAND + half * TILE + row;
-                let at = self.row(row) + step * STEP;
-                self.query.get(at..at + STEP).filter(|_| row < self.rows)
-            });
+            turn(tile, |row| self.query(band * BAND + half * TILE + row).get(step * STEP..(step + 1) * STEP));
         }
         let mut lanes: [Lanes; ROWS / TILE] =
             std::array::from_fn(|group| Lanes::new(|lane| self.position(group * TILE + lane)));
+        let view = View::new(self.numbers.window, lanes.iter().flat_map(|lanes| lanes.positions));
         // SAFETY: the processor has tiles, and this thread no others.
         let registers = unsafe { Registers::configure() };
         let mut fresh = true;
         for (index, positions) in self.slot_positions.chunks(KEYS).enumerate() {
-            let sight = softmax::sight(self.numbers.window, &lanes, positions);
+            let sight = view.of(positions);
             if sight == Sight::Nothing {
                 continue;
             }
@@ -198,8 +140,7 @@ impl<E: TileElement> Block<'_, E> {
         }
         drop(registers);
         for row in 0..self.rows {
-            // SAFETY: the row is this thread's.
-            let out = unsafe { std::slice::from_raw_parts_mut(out.add(self.row(row)), self.shape.head_dim) };
+            let out = self.out(row);
             if fresh {
                 out.fill(bf16::ZERO);
                 continue;

@@ -11,19 +11,9 @@ use std::arch::x86_64::{
 };
 
 use super::super::AttentionNumbers;
+use super::super::sight::Sight;
 use crate::exponential::{LN_2_HIGH, LN_2_LOW, SERIES};
 use crate::tiles::{Sums, TILE};
-
-/// What the rows of a block see of a block of keys.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Sight {
-    /// No row sees any.
-    Nothing,
-    /// It has to be asked.
-    Some,
-    /// Every row sees all.
-    All,
-}
 
 /// A block of keys, or what is there besides their elements.
 #[derive(Clone, Copy)]
@@ -41,37 +31,11 @@ pub(super) struct Keys<'a> {
 /// What is known of 16 rows.
 pub(super) struct Lanes {
     /// Positions of their queries; negative for a row that is none.
-    positions: [i32; TILE],
+    pub(super) positions: [i32; TILE],
     /// The greatest score so far.
     greatest: [f32; TILE],
     /// `Σ exp(score − greatest)`.
     totals: [f32; TILE],
-}
-
-/// What rows see of keys at these positions: by the extremes of both, in whatever order they come.
-pub(super) fn sight(window: Option<i32>, rows: &[Lanes], keys: &[i32]) -> Sight {
-    let positions = rows.iter().flat_map(|lanes| lanes.positions);
-    let seeing = positions.clone().filter(|&position| position >= 0);
-    let (Some(first), Some(last)) = (seeing.clone().min(), seeing.clone().max()) else {
-        return Sight::Nothing;
-    };
-    let held = keys.iter().copied().filter(|&position| position >= 0);
-    let (Some(oldest), Some(newest)) = (held.clone().min(), held.clone().max()) else {
-        return Sight::Nothing;
-    };
-    // Positions are not negative: differences do not overflow.
-    let window = window.unwrap_or(i32::MAX);
-    if oldest > last || (newest < first && first - newest >= window) {
-        Sight::Nothing
-    } else if seeing.count() == positions.count()
-        && held.count() == keys.len()
-        && newest <= first
-        && last - oldest < window
-    {
-        Sight::All
-    } else {
-        Sight::Some
-    }
 }
 
 impl Lanes {

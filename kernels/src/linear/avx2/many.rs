@@ -5,18 +5,16 @@
 //! factor is a register of them, the other one weight. Sums of a tile of outputs by rows never leave the registers in a block.
 //! Source: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
 
-use std::arch::x86_64::{
-    __m256, _MM_HINT_T0, _mm_prefetch, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_setzero_ps, _mm256_storeu_ps,
-};
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::cell::RefCell;
 use std::ops::Range;
 
 use half::bf16;
 
-use super::transposed::{Transposed, VECTORS};
+use super::transposed::Transposed;
 use crate::Pool;
-use crate::avx2::{LANES, transpose};
+use crate::avx2::tile::{self, Tile};
+use crate::avx2::{LANES, panel};
 use crate::linear::{Element, LinearShape};
 use crate::pool::Address;
 
@@ -32,15 +30,6 @@ const BLOCK: usize = 96;
 
 /// Rows of `x` whose sums a thread has at a time.
 const X_ROWS: usize = 512;
-
-/// Inputs after which the next block of the weight is asked for again: a cache line of bf16.
-const ASK_EVERY: usize = 32;
-
-/// Outputs of a tile, each with a register of sums for each of a panel of `x`: as many as there are beside what they are made of.
-const TILE_OUTPUTS: usize = 6;
-
-/// Sums of a tile.
-const TILE: usize = TILE_OUTPUTS * VECTORS * LANES;
 
 /// A weight that is widened where it is read.
 pub(crate) trait Weights: Sync {
@@ -83,11 +72,11 @@ unsafe fn some_rows<O: Element>(
     weight: &impl Weights,
     out: &mut [O],
 ) {
-    const { assert!(BLOCK.is_multiple_of(TILE_OUTPUTS)) };
+    const { assert!(BLOCK.is_multiple_of(tile::OUTPUTS)) };
     let LinearShape { inputs, outputs, .. } = shape;
     // The same number of blocks for each thread.
     let blocks = outputs.div_ceil(BLOCK).next_multiple_of(pool.threads());
-    let width = outputs.div_ceil(blocks).next_multiple_of(TILE_OUTPUTS);
+    let width = outputs.div_ceil(blocks).next_multiple_of(tile::OUTPUTS);
     let out = Address(out.as_mut_ptr());
     // SAFETY: the caller's promise.
     unsafe {
@@ -112,7 +101,7 @@ struct Scratch {
     /// A block of the weight.
     weight: Vec<f32>,
     /// `[panel of x][tile of outputs]`.
-    sums: Vec<[f32; TILE]>,
+    sums: Vec<Tile>,
 }
 
 impl<W: Weights, O: Element> Layer<'_, W, O> {
@@ -126,11 +115,11 @@ impl<W: Weights, O: Element> Layer<'_, W, O> {
             // Kept from call to call: fresh memory costs a fault a page.
             static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { weight: Vec::new(), sums: Vec::new() }) };
         }
-        let (panels, tiles) = (self.x.panels, (end - first).div_ceil(TILE_OUTPUTS));
+        let (panels, tiles) = (self.x.panels, (end - first).div_ceil(tile::OUTPUTS));
         SCRATCH.with_borrow_mut(|Scratch { weight, sums }| {
             weight.resize(BLOCK * STRIDE, 0.0);
             // Not cleared: the first block of inputs does not read them.
-            sums.resize((panels * tiles).max(sums.len()), [0.0; TILE]);
+            sums.resize((panels * tiles).max(sums.len()), tile::ZERO);
             let sums = sums.get_mut(..panels * tiles).unwrap_or_default();
             // SAFETY: the caller's promise.
             unsafe {
@@ -139,15 +128,15 @@ impl<W: Weights, O: Element> Layer<'_, W, O> {
                     for (panel, sums) in sums.chunks_mut(tiles).enumerate() {
                         let x = self.x.panel(block, panel);
                         for (tile, (sums, weight)) in
-                            sums.iter_mut().zip(weight.chunks(TILE_OUTPUTS * STRIDE)).enumerate()
+                            sums.iter_mut().zip(weight.chunks(tile::OUTPUTS * STRIDE)).enumerate()
                         {
                             let ask = |step: usize| {
                                 let input = (block + 1) * DEPTH + step;
                                 if panel == 0 && input < self.shape.inputs {
-                                    self.ask_for(first + tile * TILE_OUTPUTS, input);
+                                    self.ask_for(first + tile * tile::OUTPUTS, input);
                                 }
                             };
-                            multiply(x, weight, sums, block == 0, ask);
+                            tile::multiply::<STRIDE, 1>(x, weight, sums, block == 0, ask);
                         }
                     }
                 }
@@ -171,7 +160,7 @@ impl<W: Weights, O: Element> Layer<'_, W, O> {
     /// Asks for what holds the weights of a tile for an input.
     #[inline(always)]
     fn ask_for(&self, first: usize, input: usize) {
-        for output in first..first + TILE_OUTPUTS {
+        for output in first..first + tile::OUTPUTS {
             // SAFETY: every processor of the architecture has the instruction, which changes nothing but caches. The address
             // may be nobody's.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(self.weight.place(output, input).cast()) };
@@ -184,88 +173,23 @@ impl<W: Weights, O: Element> Layer<'_, W, O> {
     /// As [`block`](Self::block).
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn round(&self, outputs: Range<usize>, panel: usize, sums: &[[f32; TILE]]) {
-        // A register of sums of each output, one for each of eight rows.
-        let of_outputs = sums.as_flattened().as_chunks::<LANES>().0;
-        for vector in 0..VECTORS {
-            let first_row = (panel * VECTORS + vector) * LANES;
-            let rows = LANES.min(self.shape.rows.saturating_sub(first_row));
-            for first in (0..outputs.len()).step_by(LANES) {
-                let count = LANES.min(outputs.len() - first);
-                let mut eight = [_mm256_setzero_ps(); LANES];
-                for (index, sums) in eight.iter_mut().enumerate().take(count) {
-                    // SAFETY: eight f32.
-                    *sums =
-                        unsafe { _mm256_loadu_ps(of_outputs[(first + index) * VECTORS + vector].as_ptr()) };
-                }
-                for (row, sums) in transpose(eight).into_iter().enumerate().take(rows) {
-                    let mut values = [0.0; LANES];
-                    // SAFETY: eight f32; and the caller's promise, for `count` elements of the row.
-                    let out = unsafe {
-                        _mm256_storeu_ps(values.as_mut_ptr(), sums);
-                        let at = (first_row + row) * self.shape.outputs + outputs.start + first;
-                        std::slice::from_raw_parts_mut(self.out.get().add(at), count)
-                    };
-                    if let Some(out) = out.first_chunk_mut::<LANES>() {
-                        *out = values.map(O::round);
-                    } else {
-                        for (out, value) in out.iter_mut().zip(values) {
-                            *out = O::round(value);
-                        }
-                    }
+    unsafe fn round(&self, outputs: Range<usize>, panel: usize, sums: &[Tile]) {
+        let first_row = panel * panel::ROWS;
+        let rows = panel::ROWS.min(self.shape.rows - first_row);
+        tile::each_row(sums, rows, |row, first, sums| {
+            let Some(count) = outputs.len().checked_sub(first) else { return };
+            // SAFETY: the caller's promise, for as many elements of the row.
+            let out = unsafe {
+                let at = (first_row + row) * self.shape.outputs + outputs.start + first;
+                std::slice::from_raw_parts_mut(self.out.get().add(at), count.min(LANES))
+            };
+            if let Some(out) = out.first_chunk_mut::<LANES>() {
+                *out = sums.map(O::round);
+            } else {
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out = O::round(sum);
                 }
             }
-        }
-    }
-}
-
-/// Adds the products of a panel of `x` and a tile's weights to their sums, or begins them; meanwhile asks for what comes next,
-/// [`ASK_EVERY`] inputs at a time.
-///
-/// # Safety
-/// The processor has AVX2 and FMA; `weight` has as many elements for each output as `x` has columns, [`STRIDE`] apart.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn multiply(
-    x: &[[[f32; LANES]; VECTORS]],
-    weight: &[f32],
-    tile: &mut [f32; TILE],
-    begins: bool,
-    ask: impl Fn(usize),
-) {
-    debug_assert!((TILE_OUTPUTS - 1) * STRIDE + x.len() <= weight.len());
-    let mut sums = [[_mm256_setzero_ps(); VECTORS]; TILE_OUTPUTS];
-    let registers = tile.as_chunks_mut::<LANES>().0.as_chunks_mut::<VECTORS>().0;
-    if !begins {
-        for (sums, registers) in sums.iter_mut().zip(registers.iter()) {
-            for (sum, register) in sums.iter_mut().zip(registers) {
-                // SAFETY: eight f32.
-                *sum = unsafe { _mm256_loadu_ps(register.as_ptr()) };
-            }
-        }
-    }
-    for (chunk, x) in x.chunks(ASK_EVERY).enumerate() {
-        ask(chunk * ASK_EVERY);
-        for (index, x) in x.iter().enumerate() {
-            let mut columns: [__m256; VECTORS] = [_mm256_setzero_ps(); VECTORS];
-            for (column, x) in columns.iter_mut().zip(x) {
-                // SAFETY: eight f32.
-                *column = unsafe { _mm256_loadu_ps(x.as_ptr()) };
-            }
-            let index = chunk * ASK_EVERY + index;
-            for (output, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: the caller's promise.
-                let weight = _mm256_broadcast_ss(unsafe { weight.get_unchecked(output * STRIDE + index) });
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = _mm256_fmadd_ps(weight, column, *sum);
-                }
-            }
-        }
-    }
-    for (sums, registers) in sums.iter().zip(registers) {
-        for (sum, register) in sums.iter().zip(registers) {
-            // SAFETY: eight f32.
-            unsafe { _mm256_storeu_ps(register.as_mut_ptr(), *sum) };
-        }
+        });
     }
 }

@@ -1,5 +1,8 @@
 //! What kernels share of AVX2: registers of eight f32.
 
+pub(crate) mod panel;
+pub(crate) mod tile;
+
 use std::arch::x86_64::{
     __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehdup_ps, _mm_movehl_ps, _mm256_and_si256,
     _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_extractf128_ps, _mm256_permute2f128_ps,
