@@ -9,6 +9,7 @@ mod block;
 mod decode;
 mod held;
 mod part;
+mod partial;
 mod prefill;
 #[cfg(target_arch = "x86_64")]
 mod sight;

@@ -6,16 +6,19 @@ use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use half::bf16;
 
 use super::AttentionNumbers;
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
 use super::held::{Element, Half, Held};
+use super::partial::{OfQuery, Partial};
 use crate::dot::dot;
-use crate::exponential::{exp, tanh};
+use crate::exponential::tanh;
 use crate::{Features, Instructions};
 
 /// Slots whose scores are computed before their values are read.
 const SLOTS_AT_A_TIME: usize = 64;
 
 /// How far ahead keys are asked for: what 8 slots of 256 bf16 take, the latency of memory at the speed of one core.
-const BYTES_AHEAD: usize = 4096;
+pub(super) const BYTES_AHEAD: usize = 4096;
 
 /// Bytes of a cache line.
 #[cfg(target_arch = "x86_64")]
@@ -35,63 +38,6 @@ pub(super) struct Part<'a, E> {
     pub(super) slot_positions: &'a [i32],
 }
 
-/// What a part of a cache adds to each query of a group.
-pub(super) struct Partial<'m> {
-    /// `Σ exp(score − greatest) · value`, `[group, head_dim]`.
-    sums: &'m mut [f32],
-    /// `Σ exp(score − greatest)`, `[group]`.
-    totals: &'m mut [f32],
-    /// The greatest score, `[group]`; of nothing seen, negative infinity.
-    greatest: &'m mut [f32],
-}
-
-impl<'m> Partial<'m> {
-    /// Numbers that a partial takes.
-    pub(super) fn size(group: usize, head_dim: usize) -> usize {
-        group * (head_dim + 2)
-    }
-
-    /// A partial in `memory` of that size, as it is there.
-    pub(super) fn of(memory: &'m mut [f32], group: usize) -> Self {
-        let (sums, rest) = memory.split_at_mut(memory.len().saturating_sub(2 * group));
-        let (totals, greatest) = rest.split_at_mut(rest.len() / 2);
-        Self { sums, totals, greatest }
-    }
-
-    /// Adds what another part of the same cache found.
-    pub(super) fn join(&mut self, other: &Partial<'_>) {
-        let head_dim = self.sums.len() / self.totals.len().max(1);
-        let groups = self.totals.iter_mut().zip(self.greatest.iter_mut());
-        let others = other.totals.iter().zip(other.greatest.iter());
-        let sums = self.sums.chunks_mut(head_dim).zip(other.sums.chunks(head_dim));
-        for (((total, greatest), (other_total, other_greatest)), (sums, other_sums)) in
-            groups.zip(others).zip(sums)
-        {
-            let new = greatest.max(*other_greatest);
-            let shift = finite(new);
-            let (own, others) = (exp(*greatest - shift), exp(*other_greatest - shift));
-            *greatest = new;
-            *total = *total * own + other_total * others;
-            for (sum, other) in sums.iter_mut().zip(other_sums) {
-                *sum = *sum * own + other * others;
-            }
-        }
-    }
-
-    /// Writes the quotients, `[group, head_dim]`.
-    pub(super) fn finish(&self, out: &mut [bf16]) {
-        let head_dim = self.sums.len() / self.totals.len().max(1);
-        for ((out, sums), total) in
-            out.chunks_mut(head_dim).zip(self.sums.chunks(head_dim)).zip(self.totals.iter())
-        {
-            let factor = if *total > 0.0 { total.recip() } else { *total };
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = bf16::from_f32(sum * factor);
-            }
-        }
-    }
-}
-
 impl<E: Element> Part<'_, E> {
     /// Attends, in the fastest form of the processor.
     pub(super) fn attend(&self, features: Features, partial: &mut Partial<'_>) {
@@ -102,12 +48,43 @@ impl<E: Element> Part<'_, E> {
                 return unsafe { attend_avx512(self, partial) };
             }
             if features.has(Instructions::Avx2) {
-                // SAFETY: as above.
-                return unsafe { attend_avx2(self, partial) };
+                // SAFETY: as above, and there are as many slots as the part says.
+                return unsafe { avx2::attend_part(self, partial) };
             }
         }
         let _ = (features, Instructions::Portable);
         attend(self, partial);
+    }
+
+    /// Whether the query sees any of these.
+    #[inline(always)]
+    pub(super) fn sees_any(&self, positions: &[i32]) -> bool {
+        positions.iter().any(|&position| self.sees(position))
+    }
+
+    /// Makes weights of the products of a query and the keys of slots from `first` on. Of what is not seen, the product is not
+    /// read: loops without branches become vectors.
+    #[inline(always)]
+    pub(super) fn weigh(&self, first: usize, scores: &mut [f32], of_query: &mut OfQuery<'_>) {
+        scores.iter_mut().for_each(|score| *score *= self.numbers.scale);
+        if let Some(scales) = scales_from(self.cache.keys, first) {
+            scores.iter_mut().zip(scales).for_each(|(score, scale)| *score *= scale);
+        }
+        if let Some(cap) = self.numbers.softcap {
+            scores.iter_mut().for_each(|score| *score = tanh(*score / cap) * cap);
+        }
+        let positions = self.slot_positions.get(first..).unwrap_or_default();
+        for (index, score) in scores.iter_mut().enumerate() {
+            if !positions.get(index).is_some_and(|&position| self.sees(position)) {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+        of_query.weigh(scores);
+        if let Some(scales) = scales_from(self.cache.values, first) {
+            // What has no weight has none, whatever its scale.
+            let weigh = |weight: f32, scale: f32| if weight == 0.0 { 0.0 } else { weight * scale };
+            scores.iter_mut().zip(scales).for_each(|(weight, scale)| *weight = weigh(*weight, *scale));
+        }
     }
 
     /// Whether the query sees what is at this position.
@@ -124,33 +101,22 @@ fn attend_avx512(part: &Part<'_, impl Element>, partial: &mut Partial<'_>) {
     attend(part, partial);
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn attend_avx2(part: &Part<'_, impl Element>, partial: &mut Partial<'_>) {
-    attend(part, partial);
-}
-
 // Inlined into callers with different instructions, which makes vectors of different widths of it.
 #[inline(always)]
 fn attend<E: Element>(part: &Part<'_, E>, partial: &mut Partial<'_>) {
     let dim = part.head_dim;
     let Held { keys: all_keys, values: all_values } = part.cache;
     let slots_ahead = BYTES_AHEAD / (dim * size_of::<E>()).max(1);
-    partial.sums.fill(0.0);
-    partial.totals.fill(0.0);
-    partial.greatest.fill(f32::NEG_INFINITY);
+    partial.clear();
     let slots = part.slot_positions.chunks(SLOTS_AT_A_TIME);
     let values = all_values.elements.chunks(SLOTS_AT_A_TIME * dim);
     let keys = all_keys.elements.chunks(SLOTS_AT_A_TIME * dim).zip(values);
     for (block, (positions, (keys, values))) in slots.zip(keys).enumerate() {
-        if !positions.iter().any(|&position| part.sees(position)) {
+        if !part.sees_any(positions) {
             continue;
         }
         let first = block * SLOTS_AT_A_TIME;
-        let queries = part.query.chunks(dim).zip(partial.sums.chunks_mut(dim));
-        let state = partial.totals.iter_mut().zip(partial.greatest.iter_mut());
-        for (index, ((query, sums), (total, greatest))) in queries.zip(state).enumerate() {
-            // Of what is not seen, the score is not read but made; loops without branches become vectors.
+        for (index, (query, mut of_query)) in part.query.chunks(dim).zip(partial.queries()).enumerate() {
             let mut scores = [0.0; SLOTS_AT_A_TIME];
             for (slot, (score, &position)) in scores.iter_mut().zip(positions).enumerate() {
                 let row = slot * dim..(slot + 1) * dim;
@@ -159,48 +125,18 @@ fn attend<E: Element>(part: &Part<'_, E>, partial: &mut Partial<'_>) {
                     ask_for(values, row.start, dim);
                 }
                 if part.sees(position) {
-                    let key = keys.get(row).unwrap_or_default();
-                    *score = dot::<LANES>(query, key) * part.numbers.scale;
+                    *score = dot::<LANES>(query, keys.get(row).unwrap_or_default());
                 }
             }
-            if let Some(scales) = scales_from(all_keys, first) {
-                scores.iter_mut().zip(scales).for_each(|(score, scale)| *score *= scale);
-            }
-            if let Some(cap) = part.numbers.softcap {
-                scores.iter_mut().for_each(|score| *score = tanh(*score / cap) * cap);
-            }
-            for (index, score) in scores.iter_mut().enumerate() {
-                if !positions.get(index).is_some_and(|&position| part.sees(position)) {
-                    *score = f32::NEG_INFINITY;
-                }
-            }
-            let new = scores
-                .iter()
-                .fold(*greatest, |greatest, &score| if score > greatest { score } else { greatest });
-            let shift = finite(new);
-            if new != *greatest {
-                let shrink = exp(*greatest - shift);
-                *total *= shrink;
-                sums.iter_mut().for_each(|sum| *sum *= shrink);
-                *greatest = new;
-            }
-            for score in &mut scores {
-                *score = exp(*score - shift);
-            }
-            *total += scores.iter().sum::<f32>();
-            if let Some(scales) = scales_from(all_values, first) {
-                // What has no weight has none, whatever its scale.
-                let weigh = |weight: f32, scale: f32| if weight == 0.0 { 0.0 } else { weight * scale };
-                scores.iter_mut().zip(scales).for_each(|(weight, scale)| *weight = weigh(*weight, *scale));
-            }
-            add_values(sums, &scores, values, dim);
+            part.weigh(first, &mut scores, &mut of_query);
+            add_values(of_query.sums, &scores, values, dim);
         }
     }
 }
 
 /// Asks for some elements that will be read soon: what a core finds out by itself to read ahead ends with each page.
 #[inline(always)]
-fn ask_for<E>(all: &[E], start: usize, count: usize) {
+pub(super) fn ask_for<E>(all: &[E], start: usize, count: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in all.get(start..start + count).unwrap_or_default().chunks(LINE / size_of::<E>()) {
         // SAFETY: every processor of the architecture has the instruction, which changes nothing but caches.
@@ -214,12 +150,6 @@ fn ask_for<E>(all: &[E], start: usize, count: usize) {
 #[inline(always)]
 fn scales_from<E>(half: Half<'_, E>, slot: usize) -> Option<&[f32]> {
     half.scales.map(|scales| scales.get(slot..).unwrap_or_default())
-}
-
-/// What is taken from scores whose greatest is `greatest`: itself, or 0 where nothing was seen, whose weights are then 0.
-#[inline(always)]
-pub(super) fn finite(greatest: f32) -> f32 {
-    if greatest == f32::NEG_INFINITY { 0.0 } else { greatest }
 }
 
 /// `sums += weights · values`, a few elements of a head at a time, which stay in registers.

@@ -3,7 +3,8 @@
 use half::bf16;
 
 use super::held::{Element, Held};
-use super::part::{Part, Partial};
+use super::part::Part;
+use super::partial::Partial;
 use super::{AttentionShape, Layer, slice};
 
 /// Attends.

@@ -4,6 +4,7 @@
 //! keys at a time, which are widened once for all of them, with the greatest score and the sum of weights so far kept for each
 //! row. Scores and weights are keys by rows, which is how the second product takes them. Source: Dao, "FlashAttention-2", 2023.
 
+mod part;
 mod softmax;
 
 use std::cell::RefCell;
@@ -17,6 +18,8 @@ use super::{AttentionShape, Layer};
 use crate::avx2::panel::{self, Column};
 use crate::avx2::tile::{self, Tile};
 use softmax::{Keys, Lanes};
+
+pub(super) use part::attend as attend_part;
 
 /// Panels of rows that are worked on at a time.
 const PANELS: usize = 4;

@@ -4,7 +4,7 @@
 //! Loops over lanes, of which the compiler makes registers.
 
 use super::super::AttentionNumbers;
-use super::super::part::finite;
+use super::super::partial::finite;
 use super::super::sight::Sight;
 use crate::avx2::panel::{Column, ROWS};
 use crate::avx2::tile::Tile;
