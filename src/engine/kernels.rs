@@ -41,7 +41,7 @@ impl Kernels {
 
     /// The table of the platform that `placement` is on, with these kernels if they are for it; they are then known to
     /// the plugin.
-    pub(super) fn target(self, placement: &Placement) -> Result<Target, EngineError> {
+    pub(crate) fn target(self, placement: &Placement) -> Result<Target, EngineError> {
         let platform = placement.client().platform_name();
         let target =
             Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;

@@ -14,7 +14,7 @@ use crate::bench::BenchError;
 use crate::bench::error::ProbeProgramError;
 use crate::engine::cache::ExecutableCache;
 use crate::engine::random_arrays::RandomArrays;
-use crate::engine::{EngineError, Placement};
+use crate::engine::{Kernels, Placement};
 
 /// A program on the first device of a placement, and the arrays that it takes: ones on a CPU, random numbers elsewhere.
 pub(super) struct ProbeProgram {
@@ -25,10 +25,11 @@ pub(super) struct ProbeProgram {
 }
 
 impl ProbeProgram {
-    /// The program `name`, which computes what `build` makes of parameters of the types `operands`, all bf16 or f32.
-    /// A run of it does `work`, in operations or bytes.
+    /// The program `name`, which computes what `build` makes of parameters of the types `operands`, all bf16 or f32, by the
+    /// platform's table with these kernels. A run of it does `work`, in operations or bytes.
     pub(super) fn new(
         placement: &Placement,
+        kernels: Kernels,
         name: &'static str,
         operands: &[TensorType],
         work: f64,
@@ -36,15 +37,14 @@ impl ProbeProgram {
     ) -> Result<Self, BenchError> {
         let client = placement.client();
         let platform = client.platform_name();
-        let target =
-            Target::of_platform(platform).ok_or_else(|| EngineError::Platform(platform.to_string()))?;
-        let text = program_text(name, operands, target, build)
-            .map_err(|source| BenchError::ProbeProgram { program: name, source: Box::new(source) })?;
-
         let failed = |source| BenchError::Probe { program: name, source: Box::new(source) };
         let device = placement.addressable_devices().next().ok_or_else(|| {
             failed(lapidary_runtime::Error::NoSuchDevice { id: 0, count: 0, ids: "none".to_string() })
         })?;
+        let single = Placement::single(client, device);
+        let target = kernels.target(&single)?;
+        let text = program_text(name, operands, &target, build)
+            .map_err(|source| BenchError::ProbeProgram { program: name, source: Box::new(source) })?;
         let flags = target.compiler_flags.iter();
         let options = flags.fold(CompileOptions::on_device(device.id()), |options, (name, value)| {
             options.flag(*name, CompilerFlag::Bool(*value))
@@ -64,7 +64,6 @@ impl ProbeProgram {
             // Products of equal numbers switch fewer transistors, so that a GPU would run faster than a model lets it.
             _ => {
                 let cache = ExecutableCache::off("what measures a device is compiled each time");
-                let single = Placement::single(client, device);
                 let mut arrays = RandomArrays::new(&single, &cache)?;
                 let numbered = operands.iter().zip(0u64..);
                 let make = |(ty, key)| arrays.make_whole(ty, Normal { mean: 0.0, std: 1.0 }, key);
@@ -95,7 +94,7 @@ impl ProbeProgram {
 /// A program that sums an array of `bytes` bytes, which has no other work to speak of than reading it.
 pub(super) fn read(placement: &Placement, bytes: usize) -> Result<ProbeProgram, BenchError> {
     let array = TensorType::new(DType::F32, [bytes / DType::F32.byte_width()]);
-    ProbeProgram::new(placement, "read_bandwidth", &[array], bytes as f64, sum)
+    ProbeProgram::new(placement, Kernels::OFF, "read_bandwidth", &[array], bytes as f64, sum)
 }
 
 fn sum(b: &mut FunctionBuilder<'_>, operands: &[ValueId]) -> Result<ValueId, BuildError> {
