@@ -8,6 +8,8 @@ mod avx2;
 mod block;
 mod decode;
 mod held;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod part;
 mod partial;
 mod prefill;

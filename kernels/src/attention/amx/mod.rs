@@ -16,10 +16,10 @@ use half::bf16;
 
 use super::block::Block;
 use super::held::Held;
+use super::lanes::{self, Keys, Lanes};
 use super::sight::{Sight, View};
 use super::{AttentionShape, Layer};
 use crate::tiles::{Pairs, Registers, Rows, STEP, Sums, TILE, multiply, round, turn};
-use softmax::{Keys, Lanes};
 
 pub(super) use rows::TileElement;
 
@@ -82,6 +82,7 @@ impl Scratch {
 
     /// Makes it large enough for heads of this many elements.
     fn fit(&mut self, head_dim: usize) {
+        const { assert!(TILE == lanes::ROWS) };
         let steps = head_dim / STEP;
         let (row_bands, key_bands) = (ROWS / BAND, KEYS / BAND);
         self.query.resize(row_bands * steps * 2, Pairs::ZERO);
@@ -205,7 +206,7 @@ impl<E: TileElement> Block<'_, E> {
         let weights = scratch.weights.get_mut(first..first + key_bands).unwrap_or_default();
         let sums = scratch.sums.get_mut(band * steps..(band + 1) * steps).unwrap_or_default();
         for (half, lanes) in lanes.iter_mut().skip(2 * band).take(2).enumerate() {
-            let shrink = lanes.weigh(self.numbers, scores, half, keys);
+            let shrink = lanes.weigh_tiles(self.numbers, scores, half, keys);
             for (tiles, weights) in scores.iter().zip(&mut *weights) {
                 let of_keys = [&tiles[half], &tiles[2 + half]];
                 let out = weights[half].0.as_mut_ptr().cast();

@@ -11,54 +11,17 @@ use std::arch::x86_64::{
 };
 
 use super::super::AttentionNumbers;
+use super::super::lanes::{Keys, Lanes, scale_of};
 use super::super::sight::Sight;
 use crate::exponential::{LN_2_HIGH, LN_2_LOW, SERIES};
 use crate::tiles::{Sums, TILE};
 
-/// A block of keys, or what is there besides their elements.
-#[derive(Clone, Copy)]
-pub(super) struct Keys<'a> {
-    /// Negative for a slot that holds nothing.
-    pub(super) positions: &'a [i32],
-    /// Of codes, what those of each key are multiplied by.
-    pub(super) key_scales: Option<&'a [f32]>,
-    /// Of codes, what those of each key's value are multiplied by.
-    pub(super) value_scales: Option<&'a [f32]>,
-    /// What rows see of them.
-    pub(super) sight: Sight,
-}
-
-/// What is known of 16 rows.
-pub(super) struct Lanes {
-    /// Positions of their queries; negative for a row that is none.
-    pub(super) positions: [i32; TILE],
-    /// The greatest score so far.
-    greatest: [f32; TILE],
-    /// `Σ exp(score − greatest)`.
-    totals: [f32; TILE],
-}
-
 impl Lanes {
-    /// Rows whose queries are at these positions, before they have seen anything.
-    pub(super) fn new(position: impl Fn(usize) -> i32) -> Self {
-        Self {
-            positions: std::array::from_fn(position),
-            greatest: [f32::NEG_INFINITY; TILE],
-            totals: [0.0; TILE],
-        }
-    }
-
-    /// What the sums of a row have to be multiplied by in the end; of a row that has seen nothing, 0.
-    pub(super) fn factor(&self, lane: usize) -> f32 {
-        let total = self.totals[lane];
-        if total > 0.0 { total.recip() } else { total }
-    }
-
     /// Makes weights of products of keys and these rows, and returns by how much what was weighed before has to shrink.
     /// `scores` are bands of 32 keys; the rows are those of the tiles `half` and `2 + half`. Weights are those of codes of
     /// values: times their scales.
     #[target_feature(enable = "avx512f")]
-    pub(super) fn weigh(
+    pub(super) fn weigh_tiles(
         &mut self,
         numbers: AttentionNumbers,
         scores: &mut [[Sums; 4]],
@@ -137,11 +100,6 @@ impl Lanes {
         }
         factors
     }
-}
-
-/// What the codes of a key are multiplied by; 1 for what is not codes. Behind the last key there are zeros.
-fn scale_of(scales: Option<&[f32]>, index: usize) -> f32 {
-    scales.map_or(1.0, |scales| scales.get(index).copied().unwrap_or(0.0))
 }
 
 /// `exp(x)` for `x` up to 88, to two units in the last place; 0 for anything far enough below, and NaN for NaN. See

@@ -13,11 +13,11 @@ use half::bf16;
 
 use super::block::Block;
 use super::held::{Element, Held};
+use super::lanes::{self, Keys, Lanes};
 use super::sight::{Sight, View};
 use super::{AttentionShape, Layer};
 use crate::avx2::panel::{self, Column};
 use crate::avx2::tile::{self, Tile};
-use softmax::{Keys, Lanes};
 
 pub(super) use part::attend as attend_part;
 
@@ -85,6 +85,7 @@ impl Scratch {
 
     /// Makes it of the size for heads of this many elements.
     fn fit(&mut self, head_dim: usize) {
+        const { assert!(panel::ROWS == lanes::ROWS) };
         const { assert!(KEYS.is_multiple_of(tile::OUTPUTS) && LONGEST_HEAD + tile::OUTPUTS <= STRIDE) };
         self.queries.resize(PANELS * head_dim, Column::default());
         self.keys.resize(KEYS * STRIDE, 0.0);
@@ -107,9 +108,8 @@ impl<E: Element> Block<'_, E> {
         for (index, columns) in queries.chunks_mut(head_dim).enumerate() {
             panel::fill(|row| self.query(index * panel::ROWS + row), columns);
         }
-        let mut lanes: [Lanes; PANELS] = std::array::from_fn(|index| {
-            Lanes::new(std::array::from_fn(|row| self.position(index * panel::ROWS + row)))
-        });
+        let mut lanes: [Lanes; PANELS] =
+            std::array::from_fn(|index| Lanes::new(|row| self.position(index * panel::ROWS + row)));
         let panels = self.rows.div_ceil(panel::ROWS);
         let mut begins = true;
         let view = View::new(self.numbers.window, lanes.iter().flat_map(|lanes| lanes.positions));
@@ -137,7 +137,7 @@ impl<E: Element> Block<'_, E> {
                         tile::multiply::<STRIDE, 1>(queries, keys, scores, true, |_| {});
                     }
                     let weights = &mut scores.as_flattened_mut()[..positions.len()];
-                    let shrink = lanes.weigh(self.numbers, weights, of_keys);
+                    let shrink = lanes.weigh_columns(self.numbers, weights, of_keys);
                     if !begins {
                         softmax::shrink(sums, &shrink);
                     }
@@ -156,11 +156,11 @@ impl<E: Element> Block<'_, E> {
                 (first..first + rows).for_each(|row| self.out(row).fill(bf16::ZERO));
                 continue;
             }
-            let factors = lanes.factors();
             tile::each_row(sums, rows, |row, element, sums| {
+                let factor = lanes.factor(row);
                 let out = self.out(first + row).get_mut(element..).unwrap_or_default();
                 for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = bf16::from_f32(sum * factors[row]);
+                    *out = bf16::from_f32(sum * factor);
                 }
             });
         }

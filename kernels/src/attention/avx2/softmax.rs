@@ -4,51 +4,19 @@
 //! Loops over lanes, of which the compiler makes registers.
 
 use super::super::AttentionNumbers;
+use super::super::lanes::{Keys, Lanes, scale_of};
 use super::super::partial::finite;
 use super::super::sight::Sight;
 use crate::avx2::panel::{Column, ROWS};
 use crate::avx2::tile::Tile;
 use crate::exponential::fused::{exp, tanh};
 
-/// What there is of keys besides their elements.
-#[derive(Clone, Copy)]
-pub(super) struct Keys<'a> {
-    /// Negative for a slot that holds nothing.
-    pub(super) positions: &'a [i32],
-    /// Of codes, what those of each key are multiplied by.
-    pub(super) key_scales: Option<&'a [f32]>,
-    /// Of codes, what those of each key's value are multiplied by.
-    pub(super) value_scales: Option<&'a [f32]>,
-    /// What rows see of them.
-    pub(super) sight: Sight,
-}
-
-/// What is known of a panel's rows.
-pub(super) struct Lanes {
-    /// Positions of their queries; negative for a row that is none.
-    pub(super) positions: [i32; ROWS],
-    /// The greatest score so far.
-    greatest: [f32; ROWS],
-    /// `Σ exp(score − greatest)`.
-    totals: [f32; ROWS],
-}
-
 impl Lanes {
-    /// Rows whose queries are at these positions, before they have seen anything.
-    pub(super) fn new(positions: [i32; ROWS]) -> Self {
-        Self { positions, greatest: [f32::NEG_INFINITY; ROWS], totals: [0.0; ROWS] }
-    }
-
-    /// What the sums of each row have to be multiplied by in the end; of a row that has seen nothing, 0.
-    pub(super) fn factors(&self) -> [f32; ROWS] {
-        self.totals.map(|total| if total > 0.0 { total.recip() } else { total })
-    }
-
     /// Makes weights of products of keys and these rows, one column for each key, and returns by how much what was weighed
     /// before has to shrink. Weights are those of codes of values: times their scales.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    pub(super) fn weigh(
+    pub(super) fn weigh_columns(
         &mut self,
         numbers: AttentionNumbers,
         scores: &mut [Column],
@@ -106,10 +74,4 @@ pub(super) fn shrink(sums: &mut [Tile], by: &[f32; ROWS]) {
             *sum *= by;
         }
     }
-}
-
-/// What the codes of a key are multiplied by; 1 for what is not codes.
-#[inline(always)]
-fn scale_of(scales: Option<&[f32]>, index: usize) -> f32 {
-    scales.map_or(1.0, |scales| scales.get(index).copied().unwrap_or(0.0))
 }
