@@ -1,7 +1,7 @@
 //! What the machine can do at most.
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(target_arch = "x86_64")]
 use lapidary_kernels::Instructions;
@@ -13,8 +13,11 @@ use super::tile_peak;
 /// Words that are read to measure the bandwidth: more than caches hold.
 const WORDS: usize = 64 << 20;
 
-/// Steps of a loop of products: some milliseconds.
+/// Steps of a loop of products: some hundred microseconds.
 const STEPS: usize = 200_000;
+
+/// How long loops of products are repeated: threads that have just begun may share a processor for some milliseconds.
+const PRODUCTS_FOR: Duration = Duration::from_millis(300);
 
 /// The memory's and the arithmetic units' limits, all threads together.
 pub struct Limits {
@@ -97,7 +100,8 @@ fn ask_for_what_follows<T>(_line: &T) {}
 /// Operations a second of products whose operands are in registers.
 fn peak(pool: &Pool) -> f64 {
     let mut best = 0.0f64;
-    for _ in 0..20 {
+    let begun = Instant::now();
+    while begun.elapsed() < PRODUCTS_FOR {
         let started = Instant::now();
         let operations = products(pool);
         best = best.max(operations / started.elapsed().as_secs_f64());
