@@ -75,7 +75,7 @@ impl Probes {
             self.read_bandwidth.extend(host_read::bandwidths(read_bytes(), self.threads, REPETITIONS)?);
             let [own, kernels] = matrix::on_cpu(placement, dtype)?;
             let (own, kernels) = (rates(&own, 1)?, rates(&kernels, 1)?);
-            let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+            let best = |rates: &[f64]| Peak::of(rates).map(|peak| peak.best);
             self.matrix_peak.extend(if best(&kernels) > best(&own) { kernels } else { own });
         } else {
             let devices = placement.devices().len();
